@@ -80,7 +80,7 @@ class EventMark:
     """Pitch at one and three quarters; None when unvoiced."""
     energy_db: float
     kind: Literal["sent", "played", "concealed", "missing"]
-    """near: always ``sent``. far: ``played``, ``concealed`` (predicted), ``missing`` (not spoken)."""
+    """near: always ``sent``. far: ``played``, ``concealed`` (predicted) or ``missing``."""
     at_ms: float
     """When it was sent or spoken, ms since the call became active."""
 
@@ -97,7 +97,7 @@ def _no_rates() -> Mapping[str, WayRates]:
 
 
 def _no_scores() -> Mapping[str, float | None]:
-    return MappingProxyType({arm: None for arm in ARMS})
+    return MappingProxyType(dict.fromkeys(ARMS))
 
 
 def _no_counts() -> Mapping[str, int]:
@@ -105,7 +105,7 @@ def _no_counts() -> Mapping[str, int]:
 
 
 def _no_delays() -> Mapping[str, float]:
-    return MappingProxyType({stage: 0.0 for stage in DELAY_STAGES})
+    return MappingProxyType(dict.fromkeys(DELAY_STAGES, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,9 @@ class CallStats:
     opus_delay_ms: float = 0.0
     """Opus arm, mouth to ear, all stages together."""
 
-    near: Level = Level()
-    far: Level = Level()
-    voice: VoiceStats = VoiceStats()
+    near: Level = field(default_factory=Level)
+    far: Level = field(default_factory=Level)
+    voice: VoiceStats = field(default_factory=VoiceStats)
     events_sent: int = 0
     events_received: int = 0
     events_lost: int = 0
