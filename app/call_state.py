@@ -29,9 +29,7 @@ MOVES: Final[dict[CallState, frozenset[CallState]]] = {
     CallState.IDLE: frozenset({CallState.INVITING, CallState.CONNECTING, CallState.ENDED}),
     CallState.INVITING: frozenset({CallState.CONNECTING, CallState.ENDED}),
     CallState.CONNECTING: frozenset({CallState.VERIFYING, CallState.ENDED}),
-    CallState.VERIFYING: frozenset(
-        {CallState.ACTIVE, CallState.RECONNECTING, CallState.ENDED}
-    ),
+    CallState.VERIFYING: frozenset({CallState.ACTIVE, CallState.RECONNECTING, CallState.ENDED}),
     CallState.ACTIVE: frozenset({CallState.RECONNECTING, CallState.ENDED}),
     CallState.RECONNECTING: frozenset({CallState.ACTIVE, CallState.ENDED}),
     CallState.ENDED: frozenset(),
