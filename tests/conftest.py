@@ -1,4 +1,4 @@
-"""What every test runs under: one torch thread, Qt without a screen, settings in a scratch folder."""
+"""What every test runs under: one torch thread, Qt without a screen, a scratch home folder."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def scratch_home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def scratch_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings, logs and recordings of the program under test go to a fresh folder."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SOTTOVOCE_HOME", str(home))

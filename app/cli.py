@@ -1,0 +1,118 @@
+"""The command line: ``sottovoce``, ``./sottovoce`` and ``python -m app``.
+
+Commands live in ``app/commands``; what is heavy is imported inside them, so that ``--help``
+answers at once. Bad input ends with one line on standard error and exit code 1, wrong usage
+with 2; a traceback is shown only when ``SOTTOVOCE_DEBUG`` is set.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from app.commands import calls, measure, speech
+from engine.errors import SottovoceError
+
+EXAMPLES = """
+Examples:
+
+  sottovoce                                   open the call window
+
+  sottovoce demo --loss 0.3                   two people on a bad link, no microphone needed
+
+  sottovoce encode talk.wav talk.sotto        a minute of speech in about two kilobytes
+
+  sottovoce decode talk.sotto again.wav
+
+  sottovoce simulate talk.wav out --loss 0.5  what arrives over a terrible link
+"""
+
+cli = typer.Typer(
+    name="sottovoce",
+    help="A telephone for links that cannot carry a telephone call: it sends what was said and "
+    "how, and speaks it again in the talker's voice.\n\n" + EXAMPLES,
+    no_args_is_help=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"sottovoce {version('sottovoce')}")
+        raise typer.Exit
+
+
+@cli.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    if context.invoked_subcommand is None:
+        calls.gui()
+
+
+calls.register(cli)
+speech.register(cli)
+measure.register(cli)
+
+
+def _complain(message: str) -> None:
+    """One line on standard error, whatever the message looked like."""
+    line = " ".join(str(message).split())
+    print(f"sottovoce: {line}", file=sys.stderr)
+
+
+def _internal_error(error: Exception) -> None:
+    from app.logs import set_up_logging
+
+    path = set_up_logging()
+    logging.getLogger(__name__).error("internal error", exc_info=error)
+    _complain(
+        f"internal error ({type(error).__name__}: {error}). Details: {path or 'none'}; "
+        "SOTTOVOCE_DEBUG=1 shows them here."
+    )
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 1 (bad input), 2 (usage), 130 (interrupted)."""
+    try:
+        # Usage errors, --help, Ctrl-C and a closed pipe are typer's; it leaves by SystemExit.
+        cli(args=None if arguments is None else list(arguments), prog_name="sottovoce")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except SottovoceError as error:
+        _complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        _complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return 1
+    except MemoryError:
+        _complain("not enough memory: give a shorter recording.")
+        return 1
+    except Exception as error:
+        if os.environ.get("SOTTOVOCE_DEBUG"):
+            raise
+        _internal_error(error)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Entry point of the ``sottovoce`` script."""
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""``simulate``, ``evaluate``, ``doctor``: numbers about speech, links and this machine."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from engine.errors import SottovoceError
+
+
+class ArmChoice(StrEnum):
+    phonemes = "phonemes"
+    opus = "opus"
+    both = "both"
+
+
+def simulate(
+    source: Path = typer.Argument(..., metavar="IN.wav", help="Speech; any rate, any channels."),
+    target: Path = typer.Argument(..., metavar="OUTDIR", help="Made if it does not exist."),
+    loss: float = typer.Option(0.2, min=0.0, max=0.99, help="Part of the packets lost."),
+    burst_ms: float = typer.Option(
+        0.0, min=0.0, max=5000.0, help="Mean length of a loss burst; 0 is random loss."
+    ),
+    delay_ms: float = typer.Option(60.0, min=0.0, max=5000.0, help="One-way delay."),
+    jitter_ms: float = typer.Option(30.0, min=0.0, max=2000.0, help="Jitter."),
+    seed: int = typer.Option(1, min=0, max=2**31 - 1, help="Same seed, same bytes."),
+    arm: ArmChoice = typer.Option(ArmChoice.both, help="What crosses the link."),
+    opus_kbps: float = typer.Option(6.0, min=6.0, max=64.0, help="Rate of the Opus arm."),
+    opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
+    layers: int = typer.Option(3, min=0, max=3, help="Articulation layers sent."),
+    watermark: bool = typer.Option(
+        False, "--watermark", help="Mark far_phonemes.wav inaudibly; off, as it is measured."
+    ),
+) -> None:
+    """Send a recording over an impaired link on a virtual clock and keep what arrives.
+
+    Writes near.wav, far_phonemes.wav, far_opus.wav, report.json and the evaluation bundle.
+
+    Examples: sottovoce simulate talk.wav out
+
+    sottovoce simulate talk.wav out --loss 0.5 --burst-ms 250 --seed 7
+    """
+    if opus_frame_ms not in (20, 40, 60):
+        raise typer.BadParameter(f"{opus_frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
+    if target.exists() and not target.is_dir():
+        raise SottovoceError(f"{target} is a file: give a folder for the results.")
+    from app.simulate import SimulationSettings, run_to_folder
+    from app.wavfile import read_wav
+
+    settings = SimulationSettings(
+        loss=loss,
+        burst_ms=burst_ms,
+        delay_ms=delay_ms,
+        jitter_ms=jitter_ms,
+        seed=seed,
+        arms=("phonemes", "opus") if arm is ArmChoice.both else (arm.value,),
+        opus_rate_bps=round(opus_kbps * 1000),
+        opus_frame_ms=opus_frame_ms,
+        layers=layers,
+    )
+    report = run_to_folder(read_wav(source), settings, target, marked=watermark)
+    for name, figures in report.items():
+        if isinstance(figures, dict) and "payload_bps" in figures:
+            typer.echo(
+                f"{name:>9}: {figures['payload_bps']:.0f} bit/s payload, "
+                f"{figures['wire_bps']:.0f} on the wire, "
+                f"{figures['packets_lost']}/{figures['packets_sent']} packets lost, "
+                f"delay {figures['delay_ms_median']:.0f} ms"
+            )
+    typer.echo(f"Bundle: {target}  (open {target / 'report.html'})")
+
+
+def evaluate(
+    near: Path = typer.Argument(..., metavar="NEAR.wav", help="What was said, or a bundle folder."),
+    far: Path | None = typer.Argument(None, metavar="FAR.wav", help="What arrived."),
+    text: str = typer.Option("", help="The words that were said, for the word error rate."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Score what arrived against what was said: PER, WER, ESTOI, PESQ, voice, DNSMOS.
+
+    Examples: sottovoce evaluate near.wav far.wav --text "hello there"
+
+    sottovoce evaluate out            (the folder of a simulation or a recorded call)
+    """
+    from app.evaluate import evaluate_bundle, evaluate_pair
+
+    if near.is_dir():
+        if far is not None:
+            raise typer.BadParameter("give one bundle folder, or two sound files.")
+        scores = evaluate_bundle(near, text)
+    else:
+        if far is None:
+            raise typer.BadParameter("give the far sound file too, or a bundle folder.")
+        scores = {far.name: evaluate_pair(near, far, text)}
+    if as_json:
+        typer.echo(json.dumps(scores))
+        return
+    from app.evaluate import as_table
+
+    typer.echo(as_table(scores))
+
+
+def doctor(
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Check what Sottovoce needs on this machine: versions, models, devices, libopus, ports.
+
+    Example: sottovoce doctor --json
+    """
+    from app.doctor import examine, render
+
+    checks = examine()
+    typer.echo(
+        json.dumps([check.as_dict() for check in checks], indent=1) if as_json else render(checks)
+    )
+    if any(check.status == "bad" for check in checks):
+        raise typer.Exit(1)
+
+
+def register(cli: typer.Typer) -> None:
+    cli.command()(simulate)
+    cli.command()(evaluate)
+    cli.command()(doctor)

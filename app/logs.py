@@ -1,0 +1,75 @@
+"""Logging to a rotating file, without anything anyone said.
+
+The log holds states, counters and errors. Phonemes, text, audio, voice descriptors and invite
+codes never reach it: modules log numbers only, and a filter here cuts long or binary arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.settings import log_dir
+
+MAX_BYTES = 1 << 20
+KEEP_FILES = 3
+MAX_TEXT = 300  # an invite code or a descriptor is longer than any message we write
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:40]}… <{len(value)} characters>"
+    if hasattr(value, "shape"):
+        return f"<array {tuple(value.shape)}>"
+    return value
+
+
+class _NoContent(logging.Filter):
+    """Replaces bytes, arrays and very long texts in a record's arguments by their size."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_cut(value) for value in record.args)
+        elif isinstance(record.args, dict):
+            record.args = {key: _cut(value) for key, value in record.args.items()}
+        if isinstance(record.msg, str) and not record.args:
+            record.msg = _cut(record.msg)
+        return True
+
+
+def log_path() -> Path:
+    return log_dir() / "sottovoce.log"
+
+
+def set_up_logging() -> Path | None:
+    """Send the root logger to the rotating file. Returns its path, None where it cannot be made."""
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if os.environ.get("SOTTOVOCE_DEBUG") else logging.INFO)
+    for quiet in ("aiortc", "aioice", "matplotlib", "numba", "httpx", "asyncio"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
+    path = log_path()
+    for handler in root.handlers:
+        if getattr(handler, "sottovoce_path", None) == path:
+            return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=MAX_BYTES, backupCount=KEEP_FILES, encoding="utf-8", delay=True
+        )
+    except OSError as error:
+        print(f"sottovoce: no log file ({error})", file=sys.stderr)
+        root.addHandler(logging.NullHandler())
+        return None
+    handler.sottovoce_path = path  # type: ignore[attr-defined]
+    handler.addFilter(_NoContent())
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
+    )
+    root.addHandler(handler)
+    return path
