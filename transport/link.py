@@ -19,7 +19,7 @@ class MediaPacket:
     sequence_number: int
     """Extended (unwrapped) RTP sequence number of its arm."""
     timestamp: int
-    """RTP timestamp in samples at 16 kHz (phonemes: start of the first event; opus: 48 kHz clock)."""
+    """RTP timestamp in samples (phonemes: start of the first event at 16 kHz; opus: at 48 kHz)."""
     payload: bytes
     arrival_ms: float
     """On the receiver's clock; the ``now_ms`` that ``receive`` was given for loopback links."""
