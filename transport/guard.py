@@ -1,8 +1,8 @@
-"""What stands between this program and hostile bytes: rate limits, and repairs to aiortc.
+"""Repairs to aiortc's SCTP, so that no packet from the far end can hang or break a call.
 
-A ``TokenBucket`` bounds how much work anybody can cause. ``harden_sctp`` replaces the parts of
-aiortc's SCTP that loop for ever or leave an exception behind on crafted packets. Nothing here
-answers a bad packet: it is counted and dropped.
+``harden_sctp`` replaces what loops for ever on a crafted packet and the timers that are too slow
+for a bad link; ``GuardedSctpTransport`` drops and counts what would leave an exception behind.
+Nothing here answers a bad packet.
 """
 
 from __future__ import annotations
@@ -25,30 +25,6 @@ SCTP_RTO_MAX_S = 3.0
 SCTP_MAX_RETRANS = 60
 """Timers of a browser's SCTP rather than of RFC 9260: at 50 % loss its minute-long back-off
 would keep the voice descriptor away for longer than a call lasts."""
-
-
-class TokenBucket:
-    """``rate_per_s`` tokens a second, at most ``burst`` of them saved up. Time is an argument."""
-
-    def __init__(self, rate_per_s: float, burst: float) -> None:
-        self._rate_per_ms = rate_per_s / 1000.0
-        self._burst = burst
-        self._tokens = burst
-        self._last_ms: float | None = None
-        self.refused = 0
-
-    def allow(self, now_ms: float, cost: float = 1.0) -> bool:
-        """Take ``cost`` tokens, or refuse and count. A clock that jumps back earns nothing."""
-        if self._last_ms is None or now_ms < self._last_ms:
-            self._last_ms = now_ms
-        earned = (now_ms - self._last_ms) * self._rate_per_ms
-        self._tokens = min(self._burst, self._tokens + earned)
-        self._last_ms = now_ms
-        if self._tokens < cost:
-            self.refused += 1
-            return False
-        self._tokens -= cost
-        return True
 
 
 def decode_sctp_params(body: bytes) -> list[tuple[int, bytes]]:

@@ -1,0 +1,182 @@
+"""The simulated link counts, reports and delivers as a real call would."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.events import VoiceDescriptor
+from transport.control import Hello, VoiceUpdate, encode_control, parse_control
+from transport.impair import ImpairmentSettings
+from transport.link import MediaPacket
+from transport.loopback import LoopbackLink, loopback_pair
+from transport.reports import ReceiverReport, ReceptionMeter
+
+
+def _talk(
+    near: LoopbackLink,
+    far: LoopbackLink,
+    seconds: float,
+    interval_ms: float = 200.0,
+    payload: bytes = bytes(30),
+) -> list[MediaPacket]:
+    heard = []
+    steps = round(seconds * 100)
+    for step in range(steps):
+        now_ms = step * 10.0
+        if now_ms % interval_ms == 0.0:
+            near.send("phonemes", round(now_ms * 16), payload, now_ms)
+            far.send("phonemes", round(now_ms * 16), payload, now_ms)
+        heard += far.receive(now_ms)
+        near.receive(now_ms)
+    return heard
+
+
+def test_payloads_arrive_in_order_with_their_timestamps() -> None:
+    near, far = loopback_pair()
+    heard = _talk(near, far, 2.0)
+    assert [packet.sequence_number for packet in heard] == list(range(10))
+    assert [packet.timestamp for packet in heard] == [3200 * n for n in range(10)]
+    assert {packet.payload for packet in heard} == {bytes(30)}
+
+
+def test_wire_bytes_are_headers_tags_payload_and_rtcp() -> None:
+    near, far = loopback_pair()
+    near.send("phonemes", 0, bytes(30), 0.0)
+    near.send("opus", 0, bytes(90), 0.0)
+    stats = near.stats(0.0)
+    assert stats.phonemes.wire_bytes_sent == 20 + 8 + 12 + 10 + 30
+    assert stats.opus.wire_bytes_sent == 20 + 8 + 12 + 10 + 90
+    far.receive(10.0)
+    for now_ms in (100.0, 200.0, 300.0, 400.0):
+        near.receive(now_ms)
+        far.receive(now_ms)
+    # one sender report of 28 bytes, shared by both arms; the far end has nothing to send of
+    sender_report = 20 + 8 + 28 + 4 + 10
+    sent = near.stats(400.0)
+    assert sent.phonemes.wire_bytes_sent + sent.opus.wire_bytes_sent == 80 + 140 + sender_report
+    got = far.stats(400.0)
+    assert got.phonemes.wire_bytes_received == sent.phonemes.wire_bytes_sent
+    assert got.opus.wire_bytes_received == sent.opus.wire_bytes_sent
+
+
+def test_round_trip_and_jitter_are_measured_by_rtcp() -> None:
+    settings = ImpairmentSettings(delay_ms=80)
+    near, far = loopback_pair(settings)
+    _talk(near, far, 4.0)
+    stats = near.stats(4000.0)
+    # receive() runs every 10 ms, but packets are stamped with their own arrival
+    assert stats.round_trip_ms == pytest.approx(160, abs=2)
+    assert far.stats(4000.0).phonemes.jitter_ms == pytest.approx(0.0, abs=0.1)
+    near, far = loopback_pair(ImpairmentSettings(delay_ms=80, jitter_ms=30))
+    _talk(near, far, 20.0)
+    assert 10 < far.stats(20_000.0).phonemes.jitter_ms < 35
+
+
+def test_losses_are_counted_by_the_receiver_and_reported_to_the_sender() -> None:
+    near, far = loopback_pair(ImpairmentSettings(loss=0.4), seed=3)
+    heard = _talk(near, far, 60.0)
+    stats = far.stats(60_000.0).phonemes
+    assert stats.packets_received == len(heard)
+    assert stats.packets_lost == pytest.approx(300 - len(heard), abs=8)
+    assert near.session.remote_fraction_lost("phonemes") > 0.1
+
+
+def test_copies_are_dropped() -> None:
+    near, far = loopback_pair(ImpairmentSettings(duplicate=1.0, delay_ms=5))
+    heard = _talk(near, far, 2.0)
+    assert len({packet.sequence_number for packet in heard}) == len(heard) == 10
+    assert far.session.dropped["replay"] >= 9
+
+
+def test_a_report_rides_on_the_next_media_packet() -> None:
+    near, far = loopback_pair()
+    report = encode_control(ReceiverReport(0.25, 100.0, 10.0, 7, 120.0))
+    near.receive(0.0)
+    near.send_control(report)
+    near.send("phonemes", 0, bytes(30), 10.0)
+    assert near.stats(10.0).phonemes.wire_bytes_sent == 80 + 16
+    far.receive(20.0)
+    (message,) = far.receive_control()
+    assert message == report
+    parsed = parse_control(message)
+    assert isinstance(parsed, ReceiverReport)
+    assert parsed.acked_index == 7
+    assert parsed.fraction_lost == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_report_without_media_gets_its_own_packet() -> None:
+    near, far = loopback_pair()
+    near.receive(0.0)
+    near.send_control(encode_control(ReceiverReport(acked_index=3)))
+    messages: list[bytes] = []
+    for step in range(60):
+        near.receive(step * 10.0)
+        far.receive(step * 10.0)
+        messages += far.receive_control()
+    assert [parse_control(m) for m in messages] == [ReceiverReport(acked_index=3)]
+
+
+def test_control_messages_arrive_in_order_whatever_the_loss() -> None:
+    near, far = loopback_pair(ImpairmentSettings(loss=0.6, delay_ms=50), seed=2)
+    sent = [encode_control(Hello(f"talker {n}")) for n in range(20)]
+    sent.append(encode_control(VoiceUpdate(VoiceDescriptor(1, 100, (1, 2, 3)))))
+    near.receive(0.0)
+    for message in sent:
+        near.send_control(message)
+    got: list[bytes] = []
+    for step in range(1000):
+        far.receive(step * 10.0)
+        got += far.receive_control()
+    assert got == sent
+
+
+def test_the_same_seed_gives_the_same_call() -> None:
+    settings = ImpairmentSettings(loss=0.2, delay_ms=60, jitter_ms=30)
+    runs = []
+    for _ in range(2):
+        near, far = loopback_pair(settings, seed=9)
+        runs.append((_talk(near, far, 10.0), far.stats(10_000.0), near.stats(10_000.0)))
+    assert runs[0] == runs[1]
+
+
+def test_a_closed_link_takes_everything_and_delivers_nothing() -> None:
+    near, far = loopback_pair()
+    near.close()
+    near.send("phonemes", 0, bytes(10), 0.0)
+    near.send_control(b"x")
+    far.send("phonemes", 0, bytes(2000), 0.0)
+    assert near.receive(100.0) == far.receive(100.0) == []
+    assert far.session.dropped["unsendable"] == 1
+
+
+def test_the_meter_sees_loss_and_burst_length() -> None:
+    near, far = loopback_pair(ImpairmentSettings(loss=0.2, burst_ms=400), seed=4)
+    meter = ReceptionMeter()
+    fractions, bursts = [], []
+    for packet in _talk(near, far, 120.0, interval_ms=100.0):
+        meter.on_packet(packet)
+        report = meter.report(packet.arrival_ms + 300.0)
+        fractions.append(report.fraction_lost)
+        bursts.append(report.burst_ms)
+    assert sum(fractions) / len(fractions) == pytest.approx(0.2, abs=0.08)
+    assert 200 < sum(bursts) / len(bursts) < 700
+
+
+def test_the_meter_ignores_copies_and_forgives_reordering() -> None:
+    meter = ReceptionMeter()
+    for n in (0, 1, 2, 2, 4, 3, 5, 1):
+        meter.on_packet(MediaPacket("phonemes", n, n * 1600, b"", n * 100.0))
+    report = meter.report(1000.0, acked_index=12, round_trip_ms=90.0)
+    assert report.fraction_lost == 0.0
+    assert report.burst_ms == 0.0
+    assert (report.acked_index, report.round_trip_ms) == (12, 90.0)
+
+
+def test_the_meter_does_not_call_a_fresh_hole_lost() -> None:
+    meter = ReceptionMeter()
+    for n in (0, 1, 4):
+        meter.on_packet(MediaPacket("phonemes", n, n * 1600, b"", n * 100.0))
+    assert meter.report(410.0).fraction_lost == 0.0
+    settled = meter.report(900.0)
+    assert settled.fraction_lost == pytest.approx(0.4)
+    assert settled.burst_ms == pytest.approx(200.0)

@@ -1,0 +1,192 @@
+"""RTP, RTCP and control parsers: what was packed comes back, anything else is refused."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.events import VoiceDescriptor
+from transport import control
+from transport.control import (
+    MAX_CONTROL_BYTES,
+    Bye,
+    ByeReason,
+    Chat,
+    Consent,
+    ConsentAction,
+    Hello,
+    MediaState,
+    VoiceUpdate,
+    encode_control,
+    is_report,
+    parse_control,
+)
+from transport.reports import ReceiverReport
+from transport.rtcp import (
+    APP_ANSWER,
+    APP_PROBE,
+    APP_REPORT,
+    ReportBlock,
+    Rtcp,
+    pack_app,
+    pack_reports,
+    parse_rtcp,
+)
+from transport.rtp import (
+    ReplayWindow,
+    RtpPacket,
+    SequenceUnwrapper,
+    is_rtcp,
+    pack_rtp,
+    parse_rtp,
+)
+from transport.session import RtpSession
+
+MESSAGES = [
+    Hello("Ada", 1, 0xDEADBEEF),
+    Hello("Grüße, 世界", 2),
+    *(Consent(action) for action in ConsentAction),
+    VoiceUpdate(VoiceDescriptor(255, 120, tuple(range(40)))),
+    ReceiverReport(1.0, 2550.0, 510.0, 123_456, 250.0),
+    ReceiverReport(),
+    MediaState(True, True),
+    MediaState(False),
+    Chat("see you at five"),
+    *(Bye(reason) for reason in ByeReason),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
+def test_control_messages_come_back_as_they_were(message: control.ControlMessage) -> None:
+    data = encode_control(message)
+    assert len(data) <= MAX_CONTROL_BYTES
+    assert parse_control(data) == message
+    assert is_report(data) == isinstance(message, ReceiverReport)
+
+
+def test_long_names_and_chats_are_cut_between_characters() -> None:
+    parsed = parse_control(encode_control(Hello("ß" * 100)))
+    assert parsed == Hello("ß" * 32)
+    assert isinstance(parse_control(encode_control(Chat("€" * 400))), Chat)
+
+
+def test_names_that_could_repaint_a_terminal_are_refused() -> None:
+    assert parse_control(encode_control(Hello("\x1b[2J"))) is None
+    assert parse_control(encode_control(Chat("two\nlines"))) is None
+
+
+@given(st.binary(max_size=600))
+def test_no_bytes_upset_the_parsers(data: bytes) -> None:
+    for message in (parse_control(data), parse_control(b"\x11" + data)):
+        assert message is None or parse_control(encode_control(message)) == message
+    parse_rtp(data)
+    parse_rtp(struct.pack("!BB", 0x90, 97) + data)
+    parse_rtcp(data)
+    is_rtcp(data)
+
+
+@given(st.integers(0, 255), st.binary(max_size=120))
+def test_no_rtcp_body_upsets_the_session(kind: int, body: bytes) -> None:
+    body += bytes(-len(body) % 4)
+    session = RtpSession()
+    session.on_rtcp(struct.pack("!BBH", 0x81, kind, len(body) // 4) + body, 5.0)
+    session.on_rtp(struct.pack("!BB", 0xB5, 111) + body, 5.0)
+    session.poll(10.0)
+    assert session.stats().phonemes.packets_lost == 0
+
+
+def test_rtp_comes_back_with_and_without_a_report() -> None:
+    plain = RtpPacket(97, 65_535, 2**32 - 1, 0xFFFFFFFF, b"payload")
+    assert len(pack_rtp(plain)) == 12 + 7
+    assert parse_rtp(pack_rtp(plain)) == plain
+    reported = RtpPacket(111, 1, 2, 3, b"payload", b"0123456789")
+    assert len(pack_rtp(reported)) == 12 + 16 + 7
+    assert parse_rtp(pack_rtp(reported)) == reported
+
+
+def test_rtp_with_sources_padding_and_foreign_extensions_is_understood() -> None:
+    header = struct.pack("!BBHII", 0x80 | 0x20 | 0x10 | 2, 97, 5, 6, 7) + bytes(8)
+    extension = struct.pack("!HH", 0x1000, 1) + b"abcd"
+    packet = parse_rtp(header + extension + b"hello" + b"\x00\x00\x03")
+    assert packet == RtpPacket(97, 5, 6, 7, b"hello")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(12),
+        struct.pack("!BBHII", 0x80, 98, 0, 0, 0),  # another payload type
+        struct.pack("!BBHII", 0x8F, 97, 0, 0, 0),  # fifteen sources that are not there
+        struct.pack("!BBHII", 0x90, 97, 0, 0, 0) + struct.pack("!HH", 0xBEDE, 9),
+        struct.pack("!BBHII", 0xA0, 97, 0, 0, 0) + b"ab\x09",  # more padding than packet
+        struct.pack("!BBHII", 0xA0, 97, 0, 0, 0) + b"ab\x00",
+        struct.pack("!BBHII", 0x80, 97, 0, 0, 0) + bytes(1101),
+    ],
+)
+def test_broken_rtp_is_refused(data: bytes) -> None:
+    assert parse_rtp(data) is None
+
+
+def test_rtcp_reports_come_back() -> None:
+    blocks = (ReportBlock(1, 255, -5, 70_000, 4, 5, 6), ReportBlock(2, 0, 8_388_607, 1, 0, 0, 0))
+    data = pack_reports(9, blocks, (1 << 63, 2, 3, 4))
+    assert len(data) == 28 + 2 * 24
+    assert parse_rtcp(data) == Rtcp(9, 1 << 63, blocks)
+    compound = pack_reports(9, blocks[:1], None) + pack_app(9, APP_REPORT, b"report")
+    assert parse_rtcp(compound) == Rtcp(9, None, blocks[:1], b"report")
+    assert parse_rtcp(pack_app(9, APP_PROBE)) == Rtcp(9, probe=True)
+    assert parse_rtcp(pack_app(9, APP_ANSWER)) == Rtcp(9, answer=True)
+
+
+def test_rtcp_that_promises_more_than_it_has_is_refused() -> None:
+    data = bytearray(pack_reports(9, (ReportBlock(1, 0, 0, 0, 0, 0, 0),), None))
+    data[0] |= 5
+    assert parse_rtcp(bytes(data)) is None
+    assert parse_rtcp(pack_app(1, APP_PROBE) * 20) is None
+    assert parse_rtcp(struct.pack("!BBH", 0x80, 200, 1) + bytes(4)) is None
+
+
+def test_sequence_numbers_rise_through_wraps_and_restarts() -> None:
+    unwrapper = SequenceUnwrapper()
+    sent = [65_533, 65_534, 0, 65_535, 1, 2]
+    assert [unwrapper.unwrap(n) for n in sent] == [65_533, 65_534, 65_536, 65_535, 65_537, 65_538]
+    assert unwrapper.unwrap(30_000) is None  # one wild number is not believed
+    assert unwrapper.unwrap(3) == 65_539
+    assert unwrapper.unwrap(30_000) is None
+    assert unwrapper.unwrap(30_001) == 65_540  # two in a row are a restart
+    assert unwrapper.unwrap(30_002) == 65_541
+    unwrapper.restart()
+    assert unwrapper.unwrap(12) == 65_542
+    assert unwrapper.highest == 65_542
+
+
+@given(st.lists(st.integers(0, 65_535), max_size=200))
+def test_the_replay_window_lets_each_number_through_once(numbers: list[int]) -> None:
+    window = ReplayWindow()
+    passed = [n for n in numbers if window.first_time(n)]
+    assert len(passed) == len(set(passed))
+
+
+def test_a_flood_is_cut_and_counted() -> None:
+    session = RtpSession()
+    for n in range(2000):
+        session.on_rtp(pack_rtp(RtpPacket(97, n, n, 1, b"x")), n * 0.1)
+    assert session.dropped["flood"] > 1700
+    assert session.stats().phonemes.packets_received < 250
+
+
+def test_a_restarted_peer_is_not_a_burst_of_loss() -> None:
+    session = RtpSession()
+    numbers = []
+    for ssrc, first in ((1, 100), (2, 9000)):
+        for n in range(5):
+            data = pack_rtp(RtpPacket(97, first + n, n, ssrc, b"x"))
+            packet = session.on_rtp(data, n * 100.0)
+            assert packet is not None
+            numbers.append(packet.sequence_number)
+    assert numbers == list(range(100, 110))
+    assert session.stats().phonemes.packets_lost == 0

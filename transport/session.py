@@ -1,0 +1,355 @@
+"""The RTP session of one end: both arms, RTCP both ways, counters of every byte on the wire.
+
+Bytes and times go in, bytes and times come out; no socket, thread or clock. ``RtcLink`` puts SRTP
+and UDP under it, ``LoopbackLink`` a simulated link, and so both account alike. Receiver reports
+about the phoneme arm ride in the header of the next media packet; they get an RTCP packet of
+their own only when no media packet leaves in time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from transport.bucket import TokenBucket
+from transport.link import ArmStats, LinkStats, MediaPacket
+from transport.rtcp import (
+    APP_ANSWER,
+    APP_PROBE,
+    APP_REPORT,
+    NTP_UNITS_PER_MS,
+    ReportBlock,
+    Rtcp,
+    ntp_middle,
+    ntp_time,
+    pack_app,
+    pack_reports,
+    parse_rtcp,
+)
+from transport.rtp import (
+    ARMS,
+    CLOCK_RATES,
+    MAX_PAYLOAD_BYTES,
+    PAYLOAD_TYPES,
+    ReplayWindow,
+    RtpPacket,
+    SequenceUnwrapper,
+    pack_rtp,
+    parse_rtp,
+)
+
+UDP_HEADER_BYTES = 8
+IPV4_HEADER_BYTES = 20
+IPV6_HEADER_BYTES = 40
+SRTP_TAG_BYTES = 10  # AES-CM with an 80-bit HMAC: 6 bytes less a packet than AES-GCM
+SRTCP_INDEX_BYTES = 4
+
+RTCP_FIRST_MS = (300.0, 1_000.0, 2_500.0)  # early ones, so that the round trip is soon known
+RTCP_INTERVAL_MS = 5_000.0  # RFC 3550, section 6.2
+REPORT_WAIT_MS = 400.0  # how long a report waits for a media packet to ride on
+PROBE_IDLE_MS = 1_000.0  # silence after which the far end is asked whether it lives
+PROBE_URGENT_MS = 250.0
+URGENT_AFTER_MS = 2_000.0  # nothing heard for so long: ask more often
+
+ARM_PACKETS_PER_S = 150.0  # 20 ms Opus with copies; anything above is a flood
+ARM_PACKET_BURST = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """Where the sequence numbers and sources of one end begin; random in a call."""
+
+    ssrcs: tuple[int, int] = (0x50484F4E, 0x4F505553)
+    """Of the phoneme and the Opus arm."""
+    sequence_numbers: tuple[int, int] = (0, 0)
+
+
+class _Sending:
+    def __init__(self, arm: str, ssrc: int, sequence_number: int) -> None:
+        self.payload_type = PAYLOAD_TYPES[arm]
+        self.ssrc = ssrc
+        self.sequence_number = sequence_number
+        self.timestamp = 0
+        self.packets = self.payload_bytes = self.wire_bytes = 0
+        self.packets_at_report = 0
+
+
+class _Receiving:
+    def __init__(self, arm: str) -> None:
+        self.clock_rate = CLOCK_RATES[arm]
+        self.bucket = TokenBucket(ARM_PACKETS_PER_S, ARM_PACKET_BURST)
+        self.ssrc: int | None = None
+        self.unwrapper = SequenceUnwrapper()
+        self.replays = ReplayWindow()
+        self.first: int | None = None
+        self.packets = self.payload_bytes = self.wire_bytes = 0
+        self.transit: float | None = None
+        self.jitter = 0.0  # timestamp units, RFC 3550 section 6.4.1
+        self.expected_before = self.received_before = 0
+        self.fraction_lost = 0.0
+        self.remote_fraction_lost = 0.0
+        self.packets_at_report = 0
+
+    @property
+    def expected(self) -> int:
+        highest = self.unwrapper.highest
+        return 0 if highest is None or self.first is None else highest - self.first + 1
+
+
+class RtpSession:
+    """Not thread-safe, except that ``stats`` may be read from anywhere (it only reads numbers)."""
+
+    def __init__(
+        self, keys: SessionKeys | None = None, ip_header_bytes: int = IPV4_HEADER_BYTES
+    ) -> None:
+        keys = keys or SessionKeys()
+        self.ip_header_bytes = ip_header_bytes
+        arms = tuple(PAYLOAD_TYPES)
+        self._sending = {
+            arm: _Sending(arm, ssrc, number)
+            for arm, ssrc, number in zip(arms, keys.ssrcs, keys.sequence_numbers, strict=True)
+        }
+        self._receiving = {arm: _Receiving(arm) for arm in arms}
+        self._ssrc = keys.ssrcs[0]
+        self.dropped: Counter[str] = Counter()
+        self.round_trip_ms: float | None = None
+        self.last_heard_ms: float | None = None
+        self._last_sent_ms: float | None = None
+        self._last_probe_ms = float("-inf")
+        self._started_ms: float | None = None
+        self._rtcp_sent = 0
+        self._rtcp_due_ms = 0.0
+        self._report: bytes | None = None
+        self._report_since_ms = 0.0
+        self._answer_due = False
+        self._heard_ntp: tuple[int, float] | None = None  # of their last SR, and when it came
+        self._reports: deque[bytes] = deque(maxlen=4)  # reports heard; drops the oldest
+
+    # sending
+
+    @property
+    def packet_overhead_bytes(self) -> int:
+        """What the wire adds to an RTP packet: IP, UDP and the SRTP tag."""
+        return self.ip_header_bytes + UDP_HEADER_BYTES + SRTP_TAG_BYTES
+
+    def pack(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> bytes | None:
+        """The RTP packet for one payload; None (counted) for what cannot be sent."""
+        sending = self._sending.get(arm)
+        if sending is None or len(payload) > MAX_PAYLOAD_BYTES:
+            self.dropped["unsendable"] += 1
+            return None
+        report, self._report = self._report, None
+        data = pack_rtp(
+            RtpPacket(
+                sending.payload_type,
+                sending.sequence_number,
+                timestamp,
+                sending.ssrc,
+                payload,
+                report,
+            )
+        )
+        sending.sequence_number = sending.sequence_number + 1 & 0xFFFF
+        sending.timestamp = timestamp
+        sending.packets += 1
+        sending.payload_bytes += len(payload)
+        sending.wire_bytes += len(data) + self.packet_overhead_bytes
+        self._last_sent_ms = now_ms
+        return data
+
+    def queue_report(self, report: bytes, now_ms: float) -> None:
+        """Send this receiver report soon; a newer one replaces one that has not left."""
+        if self._report is None:
+            self._report_since_ms = now_ms
+        self._report = report[:16]
+
+    def poll(self, now_ms: float) -> list[bytes]:
+        """RTCP packets that are due. Call it a few times a second."""
+        if self._started_ms is None:
+            self._started_ms = now_ms
+            self._last_sent_ms = now_ms
+            self._rtcp_due_ms = now_ms + RTCP_FIRST_MS[0]
+        out: list[bytes] = []
+        if now_ms >= self._rtcp_due_ms:
+            self._schedule_rtcp(now_ms)
+            reports = self._pack_reports(now_ms)
+            if reports is not None:
+                out.append(reports)
+        if self._report is not None and now_ms - self._report_since_ms >= REPORT_WAIT_MS:
+            out.append(self._count_rtcp(pack_app(self._ssrc, APP_REPORT, self._report)))
+            self._report = None
+        if self._answer_due:
+            self._answer_due = False
+            out.append(self._count_rtcp(pack_app(self._ssrc, APP_ANSWER)))
+        elif not out and self._probe_due(now_ms):
+            self._last_probe_ms = now_ms
+            out.append(self._count_rtcp(pack_app(self._ssrc, APP_PROBE)))
+        if out:
+            self._last_sent_ms = now_ms
+        return out
+
+    def _schedule_rtcp(self, now_ms: float) -> None:
+        self._rtcp_sent += 1
+        if self._rtcp_sent < len(RTCP_FIRST_MS) and self._started_ms is not None:
+            self._rtcp_due_ms = self._started_ms + RTCP_FIRST_MS[self._rtcp_sent]
+        else:
+            self._rtcp_due_ms = now_ms + RTCP_INTERVAL_MS
+
+    def _probe_due(self, now_ms: float) -> bool:
+        heard_ms = self.last_heard_ms if self.last_heard_ms is not None else self._started_ms
+        if heard_ms is not None and now_ms - heard_ms >= URGENT_AFTER_MS:
+            return now_ms - self._last_probe_ms >= PROBE_URGENT_MS
+        return self._last_sent_ms is not None and now_ms - self._last_sent_ms >= PROBE_IDLE_MS
+
+    def _pack_reports(self, now_ms: float) -> bytes | None:
+        blocks = []
+        for receiving in self._receiving.values():
+            if receiving.ssrc is None or receiving.unwrapper.highest is None:
+                continue
+            expected = receiving.expected - receiving.expected_before
+            received = receiving.packets - receiving.received_before
+            receiving.expected_before = receiving.expected
+            receiving.received_before = receiving.packets
+            if expected > 0:
+                receiving.fraction_lost = max(expected - received, 0) / expected
+            last, delay = 0, 0
+            if self._heard_ntp is not None:
+                last = ntp_middle(self._heard_ntp[0])
+                delay = round((now_ms - self._heard_ntp[1]) * NTP_UNITS_PER_MS)
+            blocks.append(
+                ReportBlock(
+                    receiving.ssrc,
+                    min(int(receiving.fraction_lost * 256), 255),
+                    receiving.expected - receiving.packets,
+                    receiving.unwrapper.highest,
+                    int(receiving.jitter),
+                    last,
+                    max(delay, 0),
+                )
+            )
+        sender = None
+        packets = sum(sending.packets for sending in self._sending.values())
+        if packets:
+            octets = sum(sending.payload_bytes for sending in self._sending.values())
+            timestamp = self._sending["phonemes"].timestamp
+            sender = (ntp_time(now_ms), timestamp, packets, octets)
+        if sender is None and not blocks:
+            return None
+        return self._count_rtcp(pack_reports(self._ssrc, tuple(blocks), sender))
+
+    def _count_rtcp(self, data: bytes) -> bytes:
+        """Spread an RTCP packet's wire bytes over the arms that were active since the last one."""
+        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        active = [s for s in self._sending.values() if s.packets > s.packets_at_report]
+        active = active or [self._sending["phonemes"]]
+        for number, sending in enumerate(active):
+            sending.wire_bytes += size // len(active) + (number < size % len(active))
+        for sending in self._sending.values():
+            sending.packets_at_report = sending.packets
+        return data
+
+    # receiving
+
+    def on_rtp(self, data: bytes, now_ms: float) -> MediaPacket | None:
+        """An RTP packet from the far end → what it carries; None (counted) for anything else."""
+        packet = parse_rtp(data)
+        if packet is None:
+            self.dropped["malformed"] += 1
+            return None
+        arm = ARMS[packet.payload_type]
+        receiving = self._receiving[arm]
+        if not receiving.bucket.allow(now_ms):
+            self.dropped["flood"] += 1
+            return None
+        if receiving.ssrc != packet.ssrc:
+            if receiving.ssrc is not None:
+                receiving.unwrapper.restart()
+                receiving.transit = None
+            receiving.ssrc = packet.ssrc
+        number = receiving.unwrapper.unwrap(packet.sequence_number)
+        if number is None:
+            self.dropped["sequence"] += 1
+            return None
+        receiving.wire_bytes += len(data) + self.packet_overhead_bytes
+        if not receiving.replays.first_time(number):
+            self.dropped["replay"] += 1
+            return None
+        self.last_heard_ms = now_ms
+        receiving.first = number if receiving.first is None else min(receiving.first, number)
+        receiving.packets += 1
+        receiving.payload_bytes += len(packet.payload)
+        transit = now_ms * receiving.clock_rate / 1000.0 - packet.timestamp
+        if receiving.transit is not None:
+            change = abs(transit - receiving.transit)
+            if change < 2**31:  # the timestamp wrapped
+                receiving.jitter += (change - receiving.jitter) / 16.0
+        receiving.transit = transit
+        if packet.report is not None:
+            self._reports.append(packet.report)
+        return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms)
+
+    def on_rtcp(self, data: bytes, now_ms: float) -> Rtcp | None:
+        """An RTCP packet from the far end; None (counted) when it makes no sense."""
+        rtcp = parse_rtcp(data)
+        if rtcp is None:
+            self.dropped["malformed"] += 1
+            return None
+        self.last_heard_ms = now_ms
+        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        active = [r for r in self._receiving.values() if r.packets > r.packets_at_report]
+        active = active or [self._receiving["phonemes"]]
+        for number, receiving in enumerate(active):
+            receiving.wire_bytes += size // len(active) + (number < size % len(active))
+        for receiving in self._receiving.values():
+            receiving.packets_at_report = receiving.packets
+        if rtcp.ntp is not None:
+            self._heard_ntp = (rtcp.ntp, now_ms)
+        for block in rtcp.blocks:
+            self._on_block(block, now_ms)
+        if rtcp.report is not None:
+            self._reports.append(rtcp.report)
+        self._answer_due |= rtcp.probe
+        return rtcp
+
+    def _on_block(self, block: ReportBlock, now_ms: float) -> None:
+        for arm, sending in self._sending.items():
+            if sending.ssrc == block.ssrc:
+                self._receiving[arm].remote_fraction_lost = block.fraction_lost / 256.0
+                if block.last_report:
+                    now = ntp_middle(ntp_time(now_ms))
+                    units = now - block.last_report - block.delay_since & 0xFFFFFFFF
+                    if units < 0x80000000:  # otherwise the far end's clock jumped
+                        self.round_trip_ms = units / NTP_UNITS_PER_MS
+
+    def take_reports(self) -> list[bytes]:
+        """Encoded receiver reports that arrived since the last call, oldest first."""
+        reports = list(self._reports)
+        self._reports.clear()
+        return reports
+
+    # counters
+
+    def remote_fraction_lost(self, arm: str) -> float:
+        """What the far end's last RTCP report says it lost of an arm, 0 ... 1."""
+        return self._receiving[arm].remote_fraction_lost
+
+    def stats(self) -> LinkStats:
+        return LinkStats(
+            phonemes=self._arm_stats("phonemes"),
+            opus=self._arm_stats("opus"),
+            round_trip_ms=self.round_trip_ms,
+        )
+
+    def _arm_stats(self, arm: str) -> ArmStats:
+        sending, receiving = self._sending[arm], self._receiving[arm]
+        return ArmStats(
+            packets_sent=sending.packets,
+            packets_received=receiving.packets,
+            packets_lost=max(receiving.expected - receiving.packets, 0),
+            payload_bytes_sent=sending.payload_bytes,
+            payload_bytes_received=receiving.payload_bytes,
+            wire_bytes_sent=sending.wire_bytes,
+            wire_bytes_received=receiving.wire_bytes,
+            jitter_ms=receiving.jitter * 1000.0 / receiving.clock_rate,
+            fraction_lost=receiving.fraction_lost,
+        )
