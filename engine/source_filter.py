@@ -20,7 +20,9 @@ from engine.mel import F_MAX_HZ, HOP, LOG_FLOOR, N_MELS, SAMPLE_RATE_HZ
 SUBFRAMES = 2  # filters per 10 ms frame: bursts need 5 ms
 SUBHOP = HOP // SUBFRAMES  # samples
 SEGMENT = 2 * SUBHOP  # samples of excitation under one Hann window
-LEAD = SEGMENT // 2 + SUBHOP // 2  # samples: the first segment of a frame starts this much before it
+LEAD = (
+    SEGMENT // 2 + SUBHOP // 2
+)  # samples: the first segment of a frame starts this much before it
 FFT = 640  # samples: a segment and 30 ms of filter response
 BINS = FFT // 2 + 1
 BLOCKS = FFT // SUBHOP  # sub-hops one filtered segment covers
@@ -33,7 +35,9 @@ TOP_HZ = 7_600.0  # harmonics fade out below the Nyquist frequency
 SILENT_MEL = float(np.log(LOG_FLOOR))
 
 NOISE_READING = 0.096  # mean magnitude engine.mel reads from white noise of unit variance
-LOBE_HZ = 62.5  # area of the analysis window's main lobe: a harmonic of amplitude 1 reads LOBE_HZ / f0
+LOBE_HZ = (
+    62.5  # area of the analysis window's main lobe: a harmonic of amplitude 1 reads LOBE_HZ / f0
+)
 
 
 def _hat_basis(centres_hz: np.ndarray) -> np.ndarray:
@@ -72,7 +76,8 @@ class CausalTaps(nn.Module):
         frames, step = x.shape[1], self.dilation
         joined = torch.cat([past, x], dim=1)
         taps = [joined[:, i * step : i * step + frames] for i in range(3)]
-        return self.linear(torch.cat(taps, dim=2)), joined[:, joined.shape[1] - self.span :]
+        out: Tensor = self.linear(torch.cat(taps, dim=2))
+        return out, joined[:, joined.shape[1] - self.span :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ class SourceFilter(nn.Module):
         raw: [B, T, ...], mel: [B, T, N_MELS] and f0_hz: [B, T] of the same frames.
         """
         batch, frames = f0_hz.shape
-        parts = raw.view(batch, frames, SUBFRAMES, sum(self.sizes)).split(self.sizes, dim=3)
+        joined = raw.view(batch, frames, SUBFRAMES, sum(self.sizes))
+        parts = torch.split(joined, list(self.sizes), dim=3)
         voiced = (f0_hz > 0).to(mel.dtype)[:, :, None, None]
         level = mel[:, :, None, :]
         spread = torch.log(f0_hz.clamp_min(LOBE_HZ) / LOBE_HZ)[:, :, None, None]
@@ -174,7 +180,9 @@ class SourceFilter(nn.Module):
         """
         segments = excitation.unfold(2, SEGMENT, SUBHOP)  # [B, 4, S, SEGMENT]
         pulses, noise, cosine, sine = segments.unbind(1)
-        breath = 1.0 + parameters.modulation[..., :1] * cosine + parameters.modulation[..., 1:] * sine
+        breath = (
+            1.0 + parameters.modulation[..., :1] * cosine + parameters.modulation[..., 1:] * sine
+        )
         pulse_spectrum = torch.fft.rfft(pulses * self.window, FFT)
         noise_spectrum = torch.fft.rfft(noise * breath * self.window, FFT)
         angle = parameters.harmonic @ self.minimum_phase_basis + parameters.phase @ self.phase_basis
@@ -184,7 +192,8 @@ class SourceFilter(nn.Module):
             torch.exp((parameters.noise @ self.magnitude_basis).clamp(-30.0, 8.0)),
             parameters.noise @ self.minimum_phase_basis,
         )
-        return torch.fft.irfft(shaped, FFT)
+        responses: Tensor = torch.fft.irfft(shaped, FFT)
+        return responses
 
 
 def overlap_add(segments: Tensor) -> Tensor:

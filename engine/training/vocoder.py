@@ -60,7 +60,9 @@ class FeatureCache:
                     for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
                 }
         except OSError as error:
-            raise SottovoceError(f"Cannot read the training data ({error}): check --data and --cache.") from error
+            raise SottovoceError(
+                f"Cannot read the training data ({error}): check --data and --cache."
+            ) from error
         starts = np.concatenate([[0], np.cumsum(lengths)])
         self.clips = [
             Clip(int(starts[i]), int(lengths[i]), rows[name]["source"], rows[name]["split"])
@@ -86,14 +88,17 @@ def bridge_gaps(f0_hz: np.ndarray, longest: int = 4) -> np.ndarray:
     return fixed
 
 
-def blur(mel: np.ndarray, f0_hz: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def blur(
+    mel: np.ndarray, f0_hz: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Make true frames look predicted: smeared in time and frequency, noisy, pitch in few points."""
     if rng.random() < 0.8:
         for axis, most in ((0, 3), (1, 2)):
             for _ in range(int(rng.integers(0, most))):
                 padded = np.pad(mel, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-                low, high = np.take(padded, range(mel.shape[axis]), axis), np.take(
-                    padded, range(2, mel.shape[axis] + 2), axis
+                low, high = (
+                    np.take(padded, range(mel.shape[axis]), axis),
+                    np.take(padded, range(2, mel.shape[axis] + 2), axis),
                 )
                 mel = 0.25 * low + 0.5 * mel + 0.25 * high
         mel = mel + rng.normal(0.0, rng.uniform(0.0, 0.15), mel.shape)
@@ -101,7 +106,11 @@ def blur(mel: np.ndarray, f0_hz: np.ndarray, rng: np.random.Generator) -> tuple[
     if rng.random() < 0.3:
         knots = np.unique(np.append(np.cumsum(rng.integers(3, 8, len(f0_hz) // 3)), 0))
         knots = np.append(knots[knots < len(f0_hz) - 1], len(f0_hz) - 1)
-        heard = np.interp(np.arange(len(f0_hz)), np.flatnonzero(f0_hz > 0), f0_hz[f0_hz > 0]) if (f0_hz > 0).any() else f0_hz
+        heard = (
+            np.interp(np.arange(len(f0_hz)), np.flatnonzero(f0_hz > 0), f0_hz[f0_hz > 0])
+            if (f0_hz > 0).any()
+            else f0_hz
+        )
         f0_hz = np.where(f0_hz > 0, np.interp(np.arange(len(f0_hz)), knots, heard[knots]), 0.0)
     return mel.astype(np.float32), f0_hz.astype(np.float32)
 
@@ -116,7 +125,9 @@ def excite(f0_hz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.pad(rows, ((0, 0), (LEAD, 0)))[:, :kept].astype(np.float32)
 
 
-def synthesise(model: SourceFilter, mel: Tensor, f0_hz: Tensor, draws: list[Tensor]) -> list[Tensor]:
+def synthesise(
+    model: SourceFilter, mel: Tensor, f0_hz: Tensor, draws: list[Tensor]
+) -> list[Tensor]:
     """Whole-sequence twin of the streaming vocoder. Returns one [B, (T - 1) * HOP] per draw."""
     raw, _ = model(mel, f0_hz, model.initial_past(mel.shape[0]))
     parameters = model.parameters_of(raw[:, 1:], mel[:, :-1], f0_hz[:, :-1])
@@ -129,7 +140,9 @@ def spectra(pcm: Tensor) -> list[tuple[Tensor, Tensor]]:
     result = []
     for size in RESOLUTIONS:
         window = torch.hann_window(size, device=pcm.device)
-        spectrum = torch.stft(pcm, size, size // 4, window=window, center=False, return_complex=True)
+        spectrum = torch.stft(
+            pcm, size, size // 4, window=window, center=False, return_complex=True
+        )
         magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9) * (2.0 / window.sum())
         result.append((torch.log(magnitude + LOG_OFFSET), torch.sqrt(magnitude)))
     return result
@@ -164,14 +177,18 @@ class Batches:
         self.by_source = {s: [c for c in usable if c.source == s] for s in SOURCE_SHARES}
         self.sources = [s for s, clips in self.by_source.items() if clips]
         if not self.sources:
-            raise SottovoceError("No training clips in the cache: build it from a manifest with split=train rows.")
+            raise SottovoceError(
+                "No training clips in the cache: build it from a manifest with split=train rows."
+            )
         shares = np.array([SOURCE_SHARES[s] for s in self.sources])
         self.shares = shares / shares.sum()
         self.weights = {
             s: np.array([c.frames for c in self.by_source[s]], float) for s in self.sources
         }
 
-    def draw(self, device: torch.device, batch: int = BATCH) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    def draw(
+        self, device: torch.device, batch: int = BATCH
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """Returns pcm [B, N], mel [B, T, 80], f0 [B, T] and two excitation draws [B, 4, M]."""
         pcms, mels, f0s, ones, twos = [], [], [], [], []
         while len(pcms) < batch:
@@ -191,7 +208,10 @@ class Batches:
             f0s.append(f0)
             ones.append(excite(f0, self.rng))
             twos.append(excite(f0, self.rng))
-        stacked = [torch.from_numpy(np.stack(x).astype(np.float32)).to(device) for x in (pcms, mels, f0s, ones, twos)]
+        stacked = [
+            torch.from_numpy(np.stack(x).astype(np.float32)).to(device)
+            for x in (pcms, mels, f0s, ones, twos)
+        ]
         return stacked[0], stacked[1], stacked[2], stacked[3:]
 
 
@@ -205,7 +225,12 @@ def validate(model: SourceFilter, cache: FeatureCache, device: torch.device) -> 
     for clip in native[:12]:
         pcm, mel, f0 = cache.read(clip.start_frame + 100, 300)
         draws = [torch.from_numpy(excite(f0, rng))[None].to(device) for _ in range(2)]
-        out = synthesise(model, torch.from_numpy(mel)[None].to(device), torch.from_numpy(f0)[None].to(device), draws)
+        out = synthesise(
+            model,
+            torch.from_numpy(mel)[None].to(device),
+            torch.from_numpy(f0)[None].to(device),
+            draws,
+        )
         truth = torch.from_numpy(pcm[: 299 * HOP])[None].to(device)
         scores.append([float(v) for v in energy_distance(truth, *out)])
     if not scores:
@@ -227,14 +252,18 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if arguments.device == "auto" else arguments.device
+        ("cuda" if torch.cuda.is_available() else "cpu")
+        if arguments.device == "auto"
+        else arguments.device
     )
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     cache = FeatureCache(Path(arguments.data), Path(arguments.cache))
     model = SourceFilter().to(device)
     averaged = copy.deepcopy(model).requires_grad_(False)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3
+    )
     step, spent_s = 0, 0.0
     last = out / "last.pt"
     if last.exists():
@@ -307,7 +336,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--install", action="store_true", help="write assets/models/vocoder.safetensors")
+    parser.add_argument(
+        "--install", action="store_true", help="write assets/models/vocoder.safetensors"
+    )
     arguments = parser.parse_args()
     try:
         train(arguments)

@@ -37,7 +37,9 @@ def speak(vocoder: Vocoder, frames: AcousticFrames, cuts: list[int]) -> np.ndarr
     state: VocoderState = vocoder.initial_state()
     pieces = []
     for start, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
-        pcm, state = vocoder.step(AcousticFrames(frames.mel[start:end], frames.f0_hz[start:end]), state)
+        pcm, state = vocoder.step(
+            AcousticFrames(frames.mel[start:end], frames.f0_hz[start:end]), state
+        )
         assert pcm.shape == ((end - start) * HOP,)
         pieces.append(pcm)
     return np.concatenate(pieces)
@@ -89,7 +91,9 @@ def test_frames_of_another_shape_are_refused(vocoder: Vocoder) -> None:
 
 def test_no_frames_give_no_samples_and_the_same_state(vocoder: Vocoder) -> None:
     state = vocoder.initial_state()
-    pcm, after = vocoder.step(AcousticFrames(np.zeros((0, 80), np.float32), np.zeros(0, np.float32)), state)
+    pcm, after = vocoder.step(
+        AcousticFrames(np.zeros((0, 80), np.float32), np.zeros(0, np.float32)), state
+    )
     assert pcm.shape == (0,) and after is state
 
 
