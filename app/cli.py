@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -85,6 +86,8 @@ def _internal_error(error: Exception) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 (bad input), 2 (usage), 130 (interrupted)."""
+    if not os.environ.get("SOTTOVOCE_DEBUG"):
+        warnings.simplefilter("ignore")  # libraries talking to their developers
     try:
         # Usage errors, --help, Ctrl-C and a closed pipe are typer's; it leaves by SystemExit.
         cli(args=None if arguments is None else list(arguments), prog_name="sottovoce")
