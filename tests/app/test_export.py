@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from app import watermark as watermark_module
-from app.export import Bundle, EventRow, PacketRow, export_bundle
+from app.export import Bundle, EventRow, PacketRow, Status, export_bundle
 from app.watermark import watermark, watermark_available, watermark_confidence
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent
@@ -34,13 +34,8 @@ def a_bundle(title: str = "A call") -> Bundle:
         PhonemeEvent(i, 1 + i % 42, 10 * i, 9, i % 3 > 0, (12, 14), 15, (1, 2, 3))
         for i in range(25)
     ]
-    fates = {3: "lost", 4: "concealed"}
-    heard = [
-        EventRow(
-            "far", e, "lost" if i == 3 else "concealed" if i == 4 else "played", 10 * i + 5, 12
-        )
-        for i, e in enumerate(said)
-    ]
+    fates: dict[int, Status] = {3: "lost", 4: "concealed"}
+    heard = [EventRow("far", e, fates.get(i, "played"), 10 * i + 5, 12) for i, e in enumerate(said)]
     return Bundle(
         title=title,
         sounds={"near": sound(), "far_phonemes": 0.5 * sound()},
