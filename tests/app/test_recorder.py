@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from app.export import EventRow, PacketRow, export_bundle
+from app.recorder import Recorder, load_bundle
+from engine.errors import SottovoceError
+from engine.events import PhonemeEvent
+
+EVENT = PhonemeEvent(3, 9, 120, 8, True, (20, 22), 17, (1, 2))
+TONE = (0.2 * np.sin(np.arange(1600) / 10)).astype(np.float32)
+
+
+def fill(recorder: Recorder, blocks: int) -> None:
+    for _ in range(blocks):
+        for track in ("near", "far_phonemes", "far_opus"):
+            recorder.sound(track, TONE)
+    recorder.event(EventRow("near", EVENT, "sent"))
+    recorder.event(EventRow("far", EVENT, "played", 150, 9))
+    recorder.packet(PacketRow("phonemes", "sent", 1, 10.0, None, 30, 80))
+    recorder.second({"second": 0, "loss_percent": 20.0})
+
+
+def test_a_recording_becomes_a_bundle(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "call", {"title": "Two people", "consent": "both"})
+    fill(recorder, 20)
+    recorder.close()
+    recorder.close()
+    assert recorder.problem == ""
+    assert recorder.seconds == pytest.approx(2.0)
+    bundle = load_bundle(tmp_path / "call")
+    assert bundle.title == "Two people"
+    assert bundle.events[1].play_tick == 150
+    assert len(bundle.events[0].event.codes) == 2
+    assert set(bundle.events[0].event.codes) == {0}  # the codes themselves are never written
+    target = export_bundle(bundle, tmp_path / "bundle", marked=False)
+    assert soundfile.info(str(target / "far_opus.wav")).frames == 32_000
+    assert (target / "report.html").stat().st_size > 1000
+
+
+def test_a_folder_without_a_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SottovoceError, match="holds no recording"):
+        load_bundle(tmp_path)
+
+
+CRASH = """
+import sys, time
+from pathlib import Path
+from tests.app.test_recorder import fill
+from app.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]), {"title": "cut short"})
+fill(recorder, 35)
+print("filled", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_was_recorded_before_sigkill_can_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "call"
+    process = subprocess.Popen(
+        [sys.executable, "-c", CRASH, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "filled\n"
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    for track in ("near", "far_phonemes", "far_opus"):
+        samples, rate = soundfile.read(folder / f"{track}.wav")
+        assert rate == 16_000
+        assert len(samples) >= 3 * 16_000  # at most the last second is missing
+        assert np.abs(samples).max() > 0.1
+    assert load_bundle(folder).events[0].event.phoneme == EVENT.phoneme
+
+
+def test_a_full_disk_ends_the_recording_and_keeps_what_was_written(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    recorder = Recorder(tmp_path / "call", {"title": "full"})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        fill(recorder, 40)
+        recorder.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert recorder.problem
+    samples, _ = soundfile.read(tmp_path / "call" / "near.wav")
+    assert len(samples) >= 16_000
