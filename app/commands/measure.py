@@ -47,8 +47,10 @@ def simulate(
         raise typer.BadParameter(f"{opus_frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
     if target.exists() and not target.is_dir():
         raise SottovoceError(f"{target} is a file: give a folder for the results.")
-    from app.simulate import SimulationSettings, run_to_folder
     from app.wavfile import read_wav
+
+    pcm = read_wav(source)  # before the models are loaded: a wrong file is refused at once
+    from app.simulate import SimulationSettings, run_to_folder
 
     settings = SimulationSettings(
         loss=loss,
@@ -61,7 +63,7 @@ def simulate(
         opus_frame_ms=opus_frame_ms,
         layers=layers,
     )
-    report = run_to_folder(read_wav(source), settings, target, marked=watermark)
+    report = run_to_folder(pcm, settings, target, marked=watermark)
     for name, figures in report.items():
         if isinstance(figures, dict) and "payload_bps" in figures:
             typer.echo(

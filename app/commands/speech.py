@@ -22,7 +22,10 @@ def load_sotto(path: Path) -> EncodedSpeech:
         raise SottovoceError(f"{path}: no such file. Make one with `sottovoce encode`.")
     if not path.is_file():
         raise SottovoceError(f"{path} is not a file. Give one that `sottovoce encode` wrote.")
-    return EncodedSpeech.load(path)
+    try:
+        return EncodedSpeech.load(path)
+    except SottovoceError as error:
+        raise SottovoceError(f"{path}: {error}") from error
 
 
 def describe(encoded: EncodedSpeech) -> dict[str, Any]:
@@ -56,12 +59,13 @@ def encode(
 
     Example: sottovoce encode talk.wav talk.sotto --layers 2
     """
-    from engine.codec import SpeechCodec
-
     from app.wavfile import read_wav
 
     _check_output(target)
-    encoded = SpeechCodec().encode(read_wav(source), layers=layers)
+    pcm = read_wav(source)  # before the models are loaded: a wrong file is refused at once
+    from engine.codec import SpeechCodec
+
+    encoded = SpeechCodec().encode(pcm, layers=layers)
     encoded.save(target)
     facts = describe(encoded)
     typer.echo(

@@ -1,0 +1,67 @@
+"""The log says what happened and never what was said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import logs
+from app.logs import log_path, set_up_logging
+
+
+@pytest.fixture(autouse=True)
+def fresh_handlers() -> Iterator[None]:
+    root = logging.getLogger()
+    before = list(root.handlers)
+    level = root.level
+    yield
+    for handler in [h for h in root.handlers if h not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+def test_bytes_arrays_and_long_texts_are_cut_to_their_size() -> None:
+    set_up_logging()
+    log = logging.getLogger("test")
+    log.info("voice %s", b"\x01" * 42)
+    log.info("pcm %s", np.zeros(160, np.float32))
+    log.info("invite %s", "S" * 900)
+    log.info("T" * 900)
+    log.info("loss %.1f %%", 20.0)
+    text = log_path().read_text()
+    assert "<42 bytes>" in text
+    assert "<array (160,)>" in text
+    assert "S" * 50 not in text
+    assert "T" * 50 not in text
+    assert "loss 20.0 %" in text
+
+
+def test_the_log_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_BYTES", 2_000)
+    set_up_logging()
+    for number in range(200):
+        logging.getLogger("test").info("line %d", number)
+    files = sorted(log_path().parent.iterdir())
+    assert len(files) == logs.KEEP_FILES + 1
+    assert all(file.stat().st_size <= 2_000 for file in files)
+
+
+def test_setting_up_twice_writes_once() -> None:
+    set_up_logging()
+    set_up_logging()
+    logging.getLogger("test").info("once")
+    assert log_path().read_text().count("once") == 1
+
+
+def test_without_a_place_for_the_log_the_program_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SOTTOVOCE_HOME", str(tmp_path / "file"))
+    assert set_up_logging() is None
+    assert "no log file" in capsys.readouterr().err
