@@ -86,10 +86,9 @@ def decode(
 
     Example: sottovoce decode talk.sotto again.wav --voice somebody-else.sotto
     """
-    from engine.codec import SpeechCodec
-
     from app.watermark import SYNTHETIC_COMMENT
     from app.wavfile import write_wav
+    from engine.codec import SpeechCodec
 
     _check_output(target)
     encoded = load_sotto(source)
@@ -129,11 +128,10 @@ def morph(
 
     Example: sottovoce morph me.sotto you.sotto between.wav --amount 0.5
     """
-    from engine.codec import SpeechCodec
-    from engine.voice import blend
-
     from app.watermark import SYNTHETIC_COMMENT
     from app.wavfile import write_wav
+    from engine.codec import SpeechCodec
+    from engine.voice import blend
 
     _check_output(target)
     words, voice = load_sotto(source), load_sotto(other)

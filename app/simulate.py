@@ -1,0 +1,206 @@
+"""A call without devices or sockets: speech crosses an impaired link on a virtual clock.
+
+The same encoder, packets, playout and decoder as in a call, faster than real time, and the same
+samples for the same seed. Each arm has its own link with the same settings and seed. The far
+end's sound keeps its delay: shifted back by ``delay_ms_median`` it lies on the near end's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.export import Bundle, EventRow, PacketRow, export_bundle
+from app.simulated_arms import ArmRun, OpusArm, PhonemeArm
+from engine.encoder import SpeechEncoder
+from engine.errors import SottovoceError
+from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
+from engine.mel import SAMPLE_RATE_HZ
+from transport.impair import ImpairmentSettings
+
+STEP_MS = 20  # the virtual clock's grain: one capture block
+STEP_SAMPLES = STEP_MS * SAMPLE_RATE_HZ // 1000
+TAIL_MS = 6_000  # the longest that anything still on its way is waited for
+ARMS = ("phonemes", "opus")
+
+Progress = Callable[[float], None]
+"""Called with 0 ... 1 now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    loss: float = 0.2
+    burst_ms: float = 0.0
+    delay_ms: float = 60.0
+    jitter_ms: float = 30.0
+    seed: int = 1
+    arms: tuple[str, ...] = ARMS
+    opus_rate_bps: int = 6_000
+    opus_frame_ms: int = 60
+    opus_fec: bool = True
+    layers: int = 3
+    link: ImpairmentSettings | None = None
+    """Replaces the four numbers above where it is given (rate limits, traces, reordering)."""
+
+    def impairment(self) -> ImpairmentSettings:
+        return self.link or ImpairmentSettings(
+            loss=self.loss,
+            burst_ms=self.burst_ms,
+            delay_ms=self.delay_ms,
+            jitter_ms=self.jitter_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedStream:
+    """What the encoder said and when: made once, sent over many links."""
+
+    events: tuple[tuple[float, PhonemeEvent], ...]
+    """(ms on the near clock at which the encoder gave it out, event)."""
+    voices: tuple[tuple[float, VoiceDescriptor], ...]
+    samples: int
+    encode_seconds: float
+    """Of processor time, for ``rtf_encode``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    near: Pcm
+    far: dict[str, Pcm]
+    """Each arm's sound at the far end, delay included."""
+    report: dict[str, Any]
+    """``report.json``: settings and one object for each arm."""
+    events: Sequence[EventRow] = ()
+    packets: Sequence[PacketRow] = ()
+    stats: Sequence[dict[str, Any]] = field(default_factory=list)
+
+    def aligned(self, arm: str) -> Pcm:
+        """The far end's sound with its delay removed, as long as the near end's."""
+        skip = round(self.report[arm]["delay_ms_median"] * SAMPLE_RATE_HZ / 1000)
+        out = np.zeros(len(self.near), np.float32)
+        part = self.far[arm][skip : skip + len(out)]
+        out[: len(part)] = part
+        return out
+
+
+def encode_stream(pcm: Pcm, layers: int = 3, progress: Progress | None = None) -> EncodedStream:
+    """Run the encoder over ``pcm`` in capture blocks and note when each event came out."""
+    encoder = SpeechEncoder(layers=layers)
+    events: list[tuple[float, PhonemeEvent]] = []
+    voices: list[tuple[float, VoiceDescriptor]] = []
+    began = time.perf_counter()
+    for start in range(0, len(pcm), STEP_SAMPLES):
+        new = encoder.push(pcm[start : start + STEP_SAMPLES])
+        now_ms = min(start + STEP_SAMPLES, len(pcm)) * 1000.0 / SAMPLE_RATE_HZ
+        events += [(now_ms, event) for event in new]
+        voice = encoder.voice
+        if voice is not None and (not voices or voice.version != voices[-1][1].version):
+            voices.append((now_ms, voice))
+        if progress and start % (50 * STEP_SAMPLES) == 0:
+            progress(start / len(pcm))
+    end_ms = len(pcm) * 1000.0 / SAMPLE_RATE_HZ
+    events += [(end_ms, event) for event in encoder.flush()]
+    return EncodedStream(tuple(events), tuple(voices), len(pcm), time.perf_counter() - began)
+
+
+def simulate(
+    pcm: Pcm,
+    settings: SimulationSettings,
+    progress: Progress | None = None,
+    stream: EncodedStream | None = None,
+) -> SimulationResult:
+    """Send ``pcm`` [N] over the link that ``settings`` describes, once for each arm.
+
+    ``stream`` (of the same ``pcm``) saves encoding again. Raises SottovoceError for settings that
+    make no sense or speech without samples.
+    """
+    if len(pcm) == 0:
+        raise SottovoceError("There is nothing to send: give speech with samples in it.")
+    unknown = [arm for arm in settings.arms if arm not in ARMS]
+    if unknown or not settings.arms:
+        raise SottovoceError(f"No arm {', '.join(unknown) or '(none)'}: give {', '.join(ARMS)}.")
+    link = settings.impairment()
+    seconds = len(pcm) / SAMPLE_RATE_HZ
+    runs: dict[str, ArmRun] = {}
+    for number, arm in enumerate(settings.arms):
+
+        def tell(part: float, number: int = number) -> None:
+            if progress:
+                progress((number + part) / len(settings.arms))
+
+        if arm == "phonemes":
+            if stream is None or stream.samples != len(pcm):
+                stream = encode_stream(pcm, settings.layers, tell)
+            runs[arm] = PhonemeArm(stream.events, stream.voices, link, settings.seed).run(seconds)
+            runs[arm].encode_seconds = stream.encode_seconds
+        else:
+            opus = OpusArm(
+                pcm,
+                settings.opus_rate_bps,
+                settings.opus_frame_ms,
+                settings.opus_fec,
+                link,
+                settings.seed,
+            )
+            runs[arm] = opus.run(seconds)
+    if progress:
+        progress(1.0)
+    return _gather(pcm, settings, runs)
+
+
+def _gather(pcm: Pcm, settings: SimulationSettings, runs: dict[str, ArmRun]) -> SimulationResult:
+    seconds = len(pcm) / SAMPLE_RATE_HZ
+    report: dict[str, Any] = {
+        "seconds": round(seconds, 3),
+        "seed": settings.seed,
+        "link": dataclasses.asdict(settings.impairment()),
+    }
+    stats: list[dict[str, Any]] = [{"second": i} for i in range(max(1, int(np.ceil(seconds))))]
+    for arm, run in runs.items():
+        report[arm] = run.figures(seconds)
+        for row, extra in zip(stats, run.seconds_rows(len(stats)), strict=True):
+            row.update({f"{arm}_{key}": value for key, value in extra.items()})
+    return SimulationResult(
+        near=np.asarray(pcm, np.float32),
+        far={arm: run.far(len(pcm)) for arm, run in runs.items()},
+        report=report,
+        events=[row for run in runs.values() for row in run.events],
+        packets=[row for run in runs.values() for row in run.packets],
+        stats=stats,
+    )
+
+
+def run_to_folder(
+    pcm: Pcm, settings: SimulationSettings, folder: Path, marked: bool = False
+) -> dict[str, Any]:
+    """Simulate and write the evaluation bundle with ``report.json``. Returns the report."""
+    result = simulate(pcm, settings)
+    timed = ("rtf_encode", "rtf_decode")  # the only figures that differ from run to run
+    summary = {
+        arm: {key: value for key, value in result.report[arm].items() if key not in timed}
+        for arm in settings.arms
+    }
+    bundle = Bundle(
+        title="Simulated call",
+        sounds={"near": result.near, **{f"far_{arm}": far for arm, far in result.far.items()}},
+        events=result.events,
+        packets=result.packets,
+        stats=result.stats,
+        summary=summary,
+        manifest={
+            "kind": "simulation",
+            "seed": settings.seed,
+            "settings": dataclasses.asdict(settings),
+            "consent": "the speech was given to the program as a file",
+        },
+    )
+    text = json.dumps(result.report, indent=2) + "\n"
+    export_bundle(bundle, folder, marked=marked, extra={"report.json": text})
+    return result.report
