@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-SENDER_REPORT, RECEIVER_REPORT, APP = 200, 201, 204
+SENDER_REPORT, RECEIVER_REPORT, BYE, APP = 200, 201, 203, 204
 MAX_RTCP_BYTES = 512
 MAX_RTCP_PACKETS = 8  # in one compound
 MAX_BLOCKS = 31
@@ -54,6 +54,8 @@ class Rtcp:
     """An encoded receiver report of this program's own."""
     probe: bool = False
     answer: bool = False
+    bye: bool = False
+    """The far end left on purpose."""
 
 
 def ntp_time(now_ms: float) -> int:
@@ -96,6 +98,10 @@ def pack_reports(
     return _pack(kind, min(len(blocks), MAX_BLOCKS), body)
 
 
+def pack_bye(ssrc: int) -> bytes:
+    return _pack(BYE, 1, struct.pack("!I", ssrc))
+
+
 def pack_app(ssrc: int, subtype: int, data: bytes = b"") -> bytes:
     """An APP packet; the data is led by its length and padded to words."""
     if data:
@@ -123,7 +129,7 @@ def parse_rtcp(data: bytes) -> Rtcp | None:
     ntp: int | None = None
     blocks: tuple[ReportBlock, ...] = ()
     report: bytes | None = None
-    probe = answer = False
+    probe = answer = bye = False
     at = packets = 0
     while at < len(data):
         if len(data) - at < 4 or packets == MAX_RTCP_PACKETS:
@@ -147,6 +153,8 @@ def parse_rtcp(data: bytes) -> Rtcp | None:
             if found is None:
                 return None
             blocks = (blocks + found)[:MAX_BLOCKS]
+        elif kind == BYE:
+            bye = True
         elif kind == APP and body[4:8] == APP_NAME:
             subtype = flags & 0x1F
             probe |= subtype == APP_PROBE
@@ -155,4 +163,4 @@ def parse_rtcp(data: bytes) -> Rtcp | None:
                 report = body[9 : 9 + body[8]]
     if first_ssrc is None:
         return None
-    return Rtcp(first_ssrc, ntp, blocks, report, probe, answer)
+    return Rtcp(first_ssrc, ntp, blocks, report, probe, answer, bye)

@@ -23,6 +23,7 @@ from transport.rtcp import (
     ntp_middle,
     ntp_time,
     pack_app,
+    pack_bye,
     pack_reports,
     parse_rtcp,
 )
@@ -187,6 +188,10 @@ class RtpSession:
         if out:
             self._last_sent_ms = now_ms
         return out
+
+    def pack_bye(self) -> bytes:
+        """RTCP BYE: this end leaves on purpose."""
+        return self._count_rtcp(pack_bye(self._ssrc))
 
     def _schedule_rtcp(self, now_ms: float) -> None:
         self._rtcp_sent += 1

@@ -1,0 +1,400 @@
+"""A call's link over real sockets: thread-safe ends of queues here, aiortc on its own thread.
+
+Three things run at once. The caller's threads use ``send``, ``receive`` and ``stats``; none of
+them blocks. One asyncio thread owns the sockets, the RTP session and the peer connection. State
+changes are told from that thread.
+
+Reconnecting. ICE restarts do not exist in aiortc, so a dead connection is replaced by a new one
+inside the same link: new sockets on the same ports, the same certificates, and the ICE
+credentials that both ends hold since the invite. No signalling is needed while at least one end
+keeps an address the other knows; the end that moved is found as a peer-reflexive candidate. A
+connection counts as lost when nothing authentic arrived for LOST_AFTER_MS although the far end
+answers probes, when DTLS is closed, or when an ICE check shows that the far end has begun anew.
+The RTP session lives as long as the link: sequence numbers and counters go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+
+from transport.bucket import TokenBucket
+from transport.control import MAX_CONTROL_BYTES, is_report
+from transport.description import CandidateAddress, PeerDescription, Role
+from transport.ice import clock_ms
+from transport.identity import Identity
+from transport.impair import Impairment, ImpairmentSettings
+from transport.link import LinkStats, MediaPacket
+from transport.peer import IdentityRefused, PeerConnection
+from transport.session import RtpSession, SessionKeys
+from transport.state import LinkState, RtcSettings
+from transport.ticket import ResumeTicket
+from transport.worker import LoopThread
+
+LOST_AFTER_MS = 5_000.0  # with probes four times a second since 2 s: 50 % loss is not an end
+FIRST_ATTEMPT_S = 30.0  # the other end's person may still be pasting the answer
+ATTEMPT_S = 6.0
+PAUSE_S = 0.4
+POLL_S = 0.05
+
+OUTBOX_PACKETS = 256
+INBOX_PACKETS = 512
+CONTROL_MESSAGES = 128
+CONTROL_PER_S = 40.0
+CONTROL_BURST = 80.0
+
+
+class RtcLink:
+    """One end of a call. Implements ``Link``; ``now_ms`` arguments are those of ``clock_ms``.
+
+    Call ``gather`` to get this end's description, carry it to the other end, ``connect`` with
+    theirs, ``close`` at the end. ``on_state`` is called from the link's thread with each new
+    state; it must not block. After every CONNECTED the caller sends what the far end must know
+    (hello, voice) again, because a replaced connection forgets what was under way.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        settings: RtcSettings | None = None,
+        identity: Identity | None = None,
+        on_state: Callable[[LinkState], None] | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.role = role
+        self.settings = settings or RtcSettings()
+        self.identity = identity or Identity.generate()
+        self.failure: str | None = None
+        """Why it FAILED, in words for people."""
+        self.reconnections = 0
+        self.dropped: Counter[str] = Counter()
+        self._on_state = on_state
+        self._state = LinkState.NEW
+        self._seed = seed
+        self._session = RtpSession(
+            SessionKeys(
+                (secrets.randbits(32), secrets.randbits(32)),
+                (secrets.randbits(15), secrets.randbits(15)),
+            )
+        )
+        self._impairment: Impairment | None = None
+        self._ports: dict[str, int] = {}
+        self._remote: PeerDescription | None = None
+        self._description: PeerDescription | None = None
+        self._peer: PeerConnection | None = None
+        # (arm, timestamp, payload); drops the oldest, because late speech is useless
+        self._outbox: deque[tuple[str, int, bytes]] = deque(maxlen=OUTBOX_PACKETS)
+        self._inbox: deque[MediaPacket] = deque(maxlen=INBOX_PACKETS)  # drops the oldest
+        self._controls: deque[bytes] = deque(maxlen=CONTROL_MESSAGES)  # drops the oldest
+        self._control_bucket = TokenBucket(CONTROL_PER_S, CONTROL_BURST)
+        self._flush_due = False
+        self._heard_bye = False
+        self._run: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._thread = LoopThread("sottovoce-link")
+
+    @classmethod
+    def resume(
+        cls,
+        ticket: ResumeTicket,
+        settings: RtcSettings | None = None,
+        on_state: Callable[[LinkState], None] | None = None,
+    ) -> RtcLink:
+        """A link that goes on with a call this program was killed in. Call ``connect`` on it with
+        ``ticket.remote``."""
+        link = cls(ticket.role, settings, ticket.identity, on_state)
+        link._ports = dict(ticket.ports)
+        return link
+
+    def ticket(self) -> ResumeTicket | None:
+        """What ``resume`` needs, once both descriptions are known."""
+        if self._remote is None:
+            return None
+        return ResumeTicket(self.role, self.identity, dict(self._ports), self._remote)
+
+    # called from any thread
+
+    @property
+    def state(self) -> LinkState:
+        return self._state
+
+    def gather(self) -> Future[PeerDescription]:
+        """Find out where this end can be reached: its description, after at most 5 s."""
+        return self._thread.run(self._gather())
+
+    def connect(self, remote: PeerDescription) -> None:
+        """Begin to connect; the state tells how it goes. A second call changes nothing."""
+        self._thread.call(self._begin, remote)
+
+    def set_impairment(self, settings: ImpairmentSettings | None) -> None:
+        """Send through a worse link from now on; None: the real one alone."""
+        self._impairment = None if settings is None else Impairment(settings, self._seed)
+        self._thread.call(self._apply_impairment)
+
+    def send(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> None:
+        """Queue one payload. While there is no connection it is dropped and counted, so that
+        nothing of a gap is played late."""
+        if self._state is not LinkState.CONNECTED:
+            self.dropped["unconnected"] += 1
+            return
+        if len(self._outbox) == OUTBOX_PACKETS:
+            self.dropped["outbox"] += 1
+        self._outbox.append((arm, timestamp, payload))
+        if not self._flush_due:
+            self._flush_due = True
+            self._thread.call(self._flush)
+
+    def receive(self, now_ms: float) -> list[MediaPacket]:
+        """Everything that arrived since the last call, in order of arrival."""
+        packets = []
+        with contextlib.suppress(IndexError):
+            while True:
+                packets.append(self._inbox.popleft())
+        return packets
+
+    def send_control(self, message: bytes) -> None:
+        """Reliable and in order, except receiver reports: those ride on media, newest only."""
+        if 0 < len(message) <= MAX_CONTROL_BYTES:
+            self._thread.call(self._send_control, message)
+        else:
+            self.dropped["unsendable"] += 1
+
+    def receive_control(self) -> list[bytes]:
+        messages = []
+        with contextlib.suppress(IndexError):
+            while True:
+                messages.append(self._controls.popleft())
+        return messages
+
+    def stats(self, now_ms: float) -> LinkStats:
+        return self._session.stats()
+
+    def remote_fraction_lost(self, arm: str) -> float:
+        """What the far end's last RTCP report says it lost of an arm."""
+        return self._session.remote_fraction_lost(arm)
+
+    def control_bytes_sent(self) -> int:
+        """UDP payload bytes of DTLS and the data channel, which no arm is charged for."""
+        peer = self._peer
+        return 0 if peer is None else peer.port.sent_bytes["control"]
+
+    def drops(self) -> Counter[str]:
+        """Everything that was refused or lost inside this end, by reason."""
+        total = self.dropped + self._session.dropped
+        peer = self._peer
+        if peer is not None:
+            total = total + peer.dropped + peer.port.dropped + peer.ice.dropped
+        return total
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Tell the far end, close the sockets, end the thread. May be called twice."""
+        self._end(abrupt=False, timeout_s=timeout_s)
+
+    def abort(self) -> None:
+        """End as a crash would: the far end is told nothing."""
+        self._end(abrupt=True, timeout_s=3.0)
+
+    # on the link's thread
+
+    def _end(self, abrupt: bool, timeout_s: float) -> None:
+        ended = self._thread.run(self._shut(abrupt))
+        if not self._thread.inside:
+            with contextlib.suppress(CancelledError, TimeoutError):
+                ended.result(timeout_s)
+            self._thread.stop(timeout_s)
+
+    async def _shut(self, abrupt: bool) -> None:
+        run, self._run = self._run, None
+        peer, self._peer = self._peer, None
+        if not abrupt and peer is not None and peer.connected:
+            for _ in range(2):  # it may get lost
+                await peer.send_media(self._session.pack_bye())
+        if self._state is not LinkState.FAILED:
+            self._set_state(LinkState.CLOSED)
+        if run is not None:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+        if peer is not None:
+            await peer.close(abrupt)
+
+    def _set_state(self, state: LinkState) -> None:
+        if state is not self._state:
+            self._state = state
+            if self._on_state is not None:
+                self._on_state(state)
+
+    def _fail(self, why: str) -> None:
+        self.failure = why
+        self._set_state(LinkState.FAILED)
+
+    def _make_peer(self) -> PeerConnection:
+        return PeerConnection(
+            self.role,
+            self.identity,
+            self.settings.ice,
+            self._ports,
+            self._on_rtp,
+            self._on_rtcp,
+            self._on_control,
+            lambda: None,
+        )
+
+    async def _gather(self) -> PeerDescription:
+        if self._description is None:
+            peer = self._make_peer()
+            self._peer = peer
+            await peer.gather()
+            self._ports = peer.ice.bound_ports() | self._ports
+            candidates = tuple(peer.ice.local_addresses())
+            if self._state is LinkState.NEW:
+                self._set_state(LinkState.READY)
+            self._description = PeerDescription(
+                self.role, self.identity.secret, self.identity.fingerprint, candidates
+            )
+        return self._description
+
+    def _begin(self, remote: PeerDescription) -> None:
+        if self._run is None and self._state in (LinkState.NEW, LinkState.READY):
+            self._remote = remote
+            self._run = asyncio.ensure_future(self._keep_connected())
+
+    async def _keep_connected(self) -> None:
+        """Connect, stay until the connection is lost, replace it, until the end."""
+        loop = asyncio.get_running_loop()
+        self._set_state(LinkState.CONNECTING)
+        deadline_s = loop.time() + self.settings.connect_for_s
+        attempt_s = FIRST_ATTEMPT_S
+        while loop.time() < deadline_s:
+            peer = self._peer or self._make_peer()
+            self._peer = peer
+            try:
+                await asyncio.wait_for(self._attempt(peer), attempt_s)
+                await self._stay(peer)
+                if not self._heard_bye:
+                    self._set_state(LinkState.RECONNECTING)
+                deadline_s = loop.time() + self.settings.reconnect_for_s
+                attempt_s = ATTEMPT_S
+            except IdentityRefused:
+                self._fail(
+                    "The other end is not the one the invite was made by: its certificate does "
+                    "not match. Do not trust this connection; make a new invite."
+                )
+            except (ConnectionError, TimeoutError):
+                self.dropped["attempts"] += 1
+                await asyncio.sleep(PAUSE_S * (0.5 + secrets.randbelow(1000) / 1000.0))
+            self._peer = None
+            await peer.close()
+            if self._state is LinkState.FAILED:
+                return
+            if self._heard_bye:
+                self._set_state(LinkState.CLOSED)
+                return
+        self._fail(
+            "The other end cannot be reached; check both networks, or set a TURN server."
+            if self.reconnections == 0 and self._session.last_heard_ms is None
+            else "The connection was lost and did not come back; call again."
+        )
+
+    async def _attempt(self, peer: PeerConnection) -> None:
+        remote = self._remote
+        if remote is None:
+            raise ConnectionError("nobody to connect to")
+        await peer.gather()
+        self._ports = peer.ice.bound_ports() | self._ports
+        connecting = asyncio.ensure_future(peer.connect(remote))
+        restarted = asyncio.ensure_future(peer.lost.wait())
+        try:
+            await asyncio.wait((connecting, restarted), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise ConnectionError("the far end began anew")
+            await connecting
+        finally:
+            connecting.cancel()
+            restarted.cancel()
+            await asyncio.gather(connecting, restarted, return_exceptions=True)
+        self._learn_address(peer, remote)
+
+    def _learn_address(self, peer: PeerConnection, remote: PeerDescription) -> None:
+        """Remember where the far end really is, for the next connection."""
+        pair = peer.ice.nominated
+        if pair is not None:
+            seen = CandidateAddress("srflx", pair.remote_addr[0], pair.remote_addr[1])
+            known = [c for c in remote.candidates if (c.host, c.port) != (seen.host, seen.port)]
+            self._remote = PeerDescription(
+                remote.role,
+                remote.secret,
+                remote.fingerprint,
+                (seen, *known)[:8],
+                remote.reply_to,
+            )
+
+    async def _stay(self, peer: PeerConnection) -> None:
+        """Run the session until the connection is lost."""
+        session = self._session
+        if session.last_heard_ms is not None:
+            self.reconnections += 1
+        session.ip_header_bytes = peer.port.ip_header_bytes
+        session.last_heard_ms = since_ms = clock_ms()
+        self._outbox.clear()
+        self._apply_impairment()
+        self._set_state(LinkState.CONNECTED)
+        while not peer.lost.is_set() and not self._heard_bye:
+            now_ms = clock_ms()
+            for data in session.poll(now_ms):
+                await peer.send_media(data)
+            if now_ms - (session.last_heard_ms or since_ms) > LOST_AFTER_MS:
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(peer.lost.wait(), POLL_S)
+
+    def _apply_impairment(self) -> None:
+        if self._peer is not None and self._peer.connected:
+            self._peer.impair(self._impairment)
+
+    async def _send_outbox(self) -> None:
+        peer = self._peer
+        while self._outbox:
+            arm, timestamp, payload = self._outbox.popleft()
+            data = self._session.pack(arm, timestamp, payload, clock_ms())
+            if data is not None and peer is not None:
+                await peer.send_media(data)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        self._sending = asyncio.ensure_future(self._send_outbox())
+
+    def _send_control(self, message: bytes) -> None:
+        if is_report(message):
+            self._session.queue_report(message, clock_ms())
+        elif self._peer is not None:
+            self._peer.send_control(message)
+        else:
+            self.dropped["unconnected"] += 1
+
+    def _on_rtp(self, data: bytes) -> None:
+        packet = self._session.on_rtp(data, clock_ms())
+        if packet is not None:
+            if len(self._inbox) == INBOX_PACKETS:
+                self.dropped["inbox"] += 1
+            self._inbox.append(packet)
+        self._take_reports()
+
+    def _on_rtcp(self, data: bytes) -> None:
+        rtcp = self._session.on_rtcp(data, clock_ms())
+        if rtcp is not None and rtcp.bye:
+            self._heard_bye = True
+        self._take_reports()
+
+    def _take_reports(self) -> None:
+        for report in self._session.take_reports():
+            self._on_control(report)
+
+    def _on_control(self, message: bytes) -> None:
+        if self._control_bucket.allow(clock_ms()):
+            self._controls.append(message)
+        else:
+            self.dropped["control flood"] += 1
