@@ -84,8 +84,8 @@ class _PinnedDtls(RTCDtlsTransport):
 class PeerConnection:
     """From sockets to a connected call, once.
 
-    ``on_rtp`` and ``on_rtcp`` get decrypted packets, ``on_control`` whole messages, ``on_lost``
-    is called at most once, when DTLS ended or the far end began anew.
+    ``on_rtp`` and ``on_rtcp`` get decrypted packets, ``on_control`` whole messages. ``control`` is
+    sent first. ``lost`` is set when DTLS ended or the far end began anew.
     """
 
     def __init__(
@@ -97,14 +97,13 @@ class PeerConnection:
         on_rtp: Callable[[bytes], None],
         on_rtcp: Callable[[bytes], None],
         on_control: Callable[[bytes], None],
-        on_lost: Callable[[], None],
+        control: list[bytes],
     ) -> None:
         self._role = role
         self._identity = identity
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._on_control = on_control
-        self._on_lost = on_lost
         self.ice = IceConnection(
             role, ice_credentials(identity.secret), settings, ports, self._lose
         )
@@ -113,7 +112,7 @@ class PeerConnection:
         self._dtls: _PinnedDtls | None = None
         self._sctp: GuardedSctpTransport | None = None
         self._channel: RTCDataChannel | None = None
-        self._waiting: deque[bytes] = deque()  # at most CONTROL_QUEUE; the newest is refused
+        self._waiting: deque[bytes] = deque(control)  # at most CONTROL_QUEUE; the newest is refused
         self._closed = False
         self.dropped: Counter[str] = Counter()
 
@@ -122,9 +121,8 @@ class PeerConnection:
         return self._dtls is not None and self._dtls._state == State.CONNECTED
 
     def _lose(self) -> None:
-        if not self.lost.is_set() and not self._closed:
+        if not self._closed:
             self.lost.set()
-            self._on_lost()
 
     async def gather(self) -> None:
         await self.ice.gather_candidates()

@@ -91,6 +91,7 @@ class RtcLink:
         self._inbox: deque[MediaPacket] = deque(maxlen=INBOX_PACKETS)  # drops the oldest
         self._controls: deque[bytes] = deque(maxlen=CONTROL_MESSAGES)  # drops the oldest
         self._control_bucket = TokenBucket(CONTROL_PER_S, CONTROL_BURST)
+        self._unsent: list[bytes] = []  # control messages a lost connection never began to send
         self._flush_due = False
         self._heard_bye = False
         self._run: asyncio.Task[None] | None = None
@@ -209,7 +210,7 @@ class RtcLink:
 
     async def _shut(self, abrupt: bool) -> None:
         run, self._run = self._run, None
-        peer, self._peer = self._peer, None
+        peer = self._peer
         if not abrupt and peer is not None and peer.connected:
             for _ in range(2):  # it may get lost
                 await peer.send_media(self._session.pack_bye())
@@ -220,6 +221,7 @@ class RtcLink:
             await asyncio.gather(run, return_exceptions=True)
         if peer is not None:
             await peer.close(abrupt)
+            self._peer = None
 
     def _set_state(self, state: LinkState) -> None:
         if state is not self._state:
@@ -232,7 +234,7 @@ class RtcLink:
         self._set_state(LinkState.FAILED)
 
     def _make_peer(self) -> PeerConnection:
-        return PeerConnection(
+        peer = PeerConnection(
             self.role,
             self.identity,
             self.settings.ice,
@@ -240,8 +242,10 @@ class RtcLink:
             self._on_rtp,
             self._on_rtcp,
             self._on_control,
-            lambda: None,
+            self._unsent,
         )
+        self._unsent = []
+        return peer
 
     async def _gather(self) -> PeerDescription:
         if self._description is None:
@@ -272,7 +276,8 @@ class RtcLink:
             peer = self._peer or self._make_peer()
             self._peer = peer
             try:
-                await asyncio.wait_for(self._attempt(peer), attempt_s)
+                left_s = max(deadline_s - loop.time(), 0.1)
+                await asyncio.wait_for(self._attempt(peer), min(attempt_s, left_s))
                 await self._stay(peer)
                 if not self._heard_bye:
                     self._set_state(LinkState.RECONNECTING)
@@ -286,8 +291,9 @@ class RtcLink:
             except (ConnectionError, TimeoutError):
                 self.dropped["attempts"] += 1
                 await asyncio.sleep(PAUSE_S * (0.5 + secrets.randbelow(1000) / 1000.0))
-            self._peer = None
+            self._unsent = peer.unsent_control()
             await peer.close()
+            self._peer = None  # only now: whoever cancels this closes it in our place
             if self._state is LinkState.FAILED:
                 return
             if self._heard_bye:
