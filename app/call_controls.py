@@ -9,11 +9,10 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
-from transport.impair import ImpairmentSettings
-
 from app.audio import AudioPort
 from app.stats import Arm, CallStats, ChatLine, EventMark
 from engine.events import Pcm
+from transport.impair import ImpairmentSettings
 
 
 class CallControls(Protocol):

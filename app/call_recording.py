@@ -1,0 +1,175 @@
+"""Recording a call: nothing is written before both sides agreed, and either side may end it.
+
+Keeps the consent of both ends and, while both agree, a ``Recorder`` that everything of the call
+is handed to. Times in a recording count from its own beginning.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.export import EventRow, PacketRow
+from app.recorder import Recorder
+from app.stats import CallStats, Recording
+from app.summary import stats_row, summarise
+from engine.errors import SottovoceError
+from engine.events import Pcm, PhonemeEvent
+from transport.control import Consent, ConsentAction
+
+log = logging.getLogger(__name__)
+
+
+class CallRecording:
+    """``say`` sends a control message. Requests come from any thread, sound from the engine
+    worker."""
+
+    def __init__(self, say: Callable[[Consent], None], folder: Path) -> None:
+        self._say = say
+        self._parent = folder
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._near_origin = 0
+        self._far_origin = 0
+        self._begin = False
+        self.state: Recording = "off"
+        self.folder: Path | None = None
+        """Of the newest recording, also after it ended."""
+        self.summary: Mapping[str, Mapping[str, Any]] = {}
+        self._first: CallStats | None = None
+        self._rows: list[Mapping[str, Any]] = []
+
+    def request(self) -> None:
+        """Ask the peer, or agree to what the peer asked."""
+        with self._lock:
+            if self.state == "asked":
+                self._say(Consent(ConsentAction.GRANT))
+                self._agree()
+            elif self.state in ("off", "failed"):
+                self.state = "asking"
+                self._say(Consent(ConsentAction.REQUEST))
+
+    def refuse(self) -> None:
+        with self._lock:
+            if self.state == "asked":
+                self._say(Consent(ConsentAction.DENY))
+                self.state = "off"
+
+    def stop(self) -> None:
+        """Stop, or take a request back."""
+        with self._lock:
+            if self.state != "off":
+                self._say(Consent(ConsentAction.STOP))
+            self._end()
+
+    def heard(self, consent: Consent) -> None:
+        """The peer's word."""
+        with self._lock:
+            if consent.action is ConsentAction.REQUEST:
+                if self.state == "asking":  # both asked at once: both agree
+                    self._say(Consent(ConsentAction.GRANT))
+                    self._agree()
+                elif self.state in ("off", "failed"):
+                    self.state = "asked"
+            elif consent.action is ConsentAction.GRANT:
+                if self.state == "asking":
+                    self._agree()
+            else:
+                self._end()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    @property
+    def seconds(self) -> float:
+        return self._recorder.seconds if self._recorder else 0.0
+
+    @property
+    def dropped(self) -> int:
+        return self._recorder.dropped if self._recorder else 0
+
+    def _agree(self) -> None:
+        self.state = "on"
+        self._begin = True
+
+    def _end(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        self._begin = False
+        if self.state != "failed":
+            self.state = "off"
+        if recorder is not None:
+            recorder.close()
+
+    # engine worker
+
+    def step(
+        self, near_samples: int, far_samples: int, stats: CallStats, info: Mapping[str, Any]
+    ) -> str:
+        """Begin when both have agreed; notice a full disk. Returns a notice or nothing."""
+        with self._lock:
+            if self._begin:
+                self._begin = False
+                return self._start(near_samples, far_samples, stats, info)
+            recorder = self._recorder
+            if recorder is not None and recorder.problem:
+                problem = recorder.problem
+                self.state = "failed"
+                self._end()
+                return f"The recording stopped ({problem}); the call goes on."
+        return ""
+
+    def _start(
+        self, near_samples: int, far_samples: int, stats: CallStats, info: Mapping[str, Any]
+    ) -> str:
+        folder = self._parent / time.strftime("%Y-%m-%d %H.%M.%S")
+        number = 2
+        while folder.exists():
+            folder = self._parent / f"{time.strftime('%Y-%m-%d %H.%M.%S')} {number}"
+            number += 1
+        try:
+            self._recorder = Recorder(folder, info)
+        except SottovoceError as error:
+            self.state = "failed"
+            return str(error)
+        self.folder = folder
+        self._near_origin, self._far_origin = near_samples, far_samples
+        self._first, self._rows = stats, []
+        return ""
+
+    def sound(self, track: str, pcm: Pcm) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.sound(track, pcm)
+
+    def near_event(self, event: PhonemeEvent) -> None:
+        recorder = self._recorder
+        start_tick = event.start_tick - self._near_origin // 160
+        if recorder is not None and start_tick >= 0:
+            recorder.event(EventRow("near", replace(event, start_tick=start_tick), "sent"))
+
+    def far_event(self, row: EventRow) -> None:
+        recorder = self._recorder
+        play_tick = (row.play_tick or 0) - self._far_origin // 160
+        if recorder is not None and play_tick >= 0:
+            recorder.event(replace(row, play_tick=play_tick))
+
+    def packet(self, row: PacketRow) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.packet(row)
+
+    def second(self, stats: CallStats) -> None:
+        """Once a second."""
+        recorder = self._recorder
+        if recorder is None or self._first is None:
+            return
+        row = stats_row(int(recorder.seconds), stats)
+        self._rows.append(row)
+        recorder.second(row)
+        self.summary = summarise(self._first, stats, self._rows, recorder.seconds)

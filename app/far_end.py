@@ -1,0 +1,162 @@
+"""The far end: packets → events and Opus frames → the voice that speaks them → sound.
+
+Only the engine worker calls in here. Both arms are always spoken, whichever is heard; what each
+would say goes to the intelligibility meter. Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+
+from app.delays import FarDelays
+from app.export import EventRow
+from app.far_sound import FarSound
+from app.heard_meter import MISSING, SAMPLES_PER_TICK, HeardMeter
+from app.levels import LevelMeter
+from app.near_end import mark_of
+from app.stats import Arm, EventMark
+from engine.decoder import SpeechDecoder
+from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
+from engine.mel import SAMPLE_RATE_HZ
+from engine.opus_playout import OpusPlayout
+from engine.phonemes import SILENCE
+from engine.playout import Playout, PlayoutAction, PlayoutStats, PlayoutStep
+from transport.link import MediaPacket
+from transport.packetizer import Depacketizer
+from transport.reports import ReceptionMeter
+
+AHEAD: int = SAMPLE_RATE_HZ * 20 // 1000  # a queue below this is filled
+KEPT_ARRIVALS: int = 512  # events whose arrival is remembered; drops the oldest
+MAX_SHOWN_MISSING: int = 20  # of one hole, marks in the window
+TALKING_MS = 300.0
+
+
+class FarEnd:
+    def __init__(
+        self,
+        sound: FarSound,
+        meter: HeardMeter | None,
+        on_row: Callable[[EventRow], None],
+        opus_frame_ms: int = 60,
+    ) -> None:
+        self.sound = sound
+        self.level = LevelMeter()
+        self.delays = FarDelays()
+        self.reception = ReceptionMeter()
+        self.marks: deque[EventMark] = deque(maxlen=200)  # drops the oldest
+        self.refused = 0
+        """Packets that made no sense."""
+        self._meter = meter
+        self._on_row = on_row
+        self._depacketizer = Depacketizer()
+        self._playout = Playout()
+        self._decoder = SpeechDecoder()
+        self._opus = OpusPlayout(opus_frame_ms)
+        self._arrivals: OrderedDict[int, float] = OrderedDict()
+        self._next_index: int | None = None
+        self._talked_ms = float("-inf")
+
+    @property
+    def depacketizer(self) -> Depacketizer:
+        return self._depacketizer
+
+    def playout_stats(self) -> PlayoutStats:
+        return self._playout.stats()
+
+    def talking(self, now_ms: float) -> bool:
+        return now_ms - self._talked_ms < TALKING_MS
+
+    def set_voice(self, voice: VoiceDescriptor | None) -> None:
+        """Raises SottovoceError for a descriptor that names no voice."""
+        self._decoder.set_voice(voice)
+
+    def take(self, packets: Sequence[MediaPacket], now_ms: float, offset_ms: float | None) -> None:
+        """What just arrived. ``offset_ms``: the talker's clock minus ours, once known."""
+        for packet in packets:
+            if packet.arm == "opus":
+                self._opus.push(
+                    packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_ms
+                )
+                continue
+            self.reception.on_packet(packet)
+            events = self._depacketizer.parse(packet)
+            if events is None:
+                self.refused += 1
+                continue
+            for event in events:
+                self._arrived(event, packet.arrival_ms, offset_ms)
+
+    def produce(
+        self, count: int, now_ms: float, queued_ms: float, offset_ms: float | None
+    ) -> tuple[Pcm, Pcm, Pcm]:
+        """Next [count] samples of (what is heard, the phoneme arm, the Opus arm).
+
+        ``queued_ms``: how long a sample handed over now waits until it is heard.
+        """
+        queue = self.sound.queues["phonemes"]
+        while len(queue) < count + AHEAD:
+            self._speak(self._playout.pull(now_ms), now_ms, queued_ms)
+        queue = self.sound.queues["opus"]
+        while len(queue) < count + AHEAD:
+            self._add("opus", self._opus.pull(now_ms))
+        heard, phonemes, opus = self.sound.take(count)
+        self.level.push(heard, now_ms)
+        return heard, phonemes, opus
+
+    def _arrived(self, event: PhonemeEvent, now_ms: float, offset_ms: float | None) -> None:
+        if event.index not in self._arrivals:
+            self._arrivals[event.index] = now_ms
+            if len(self._arrivals) > KEPT_ARRIVALS:
+                self._arrivals.popitem(last=False)
+            self.delays.on_arrival(event.start_tick, now_ms, offset_ms)
+        self._playout.push(event, now_ms)
+
+    def _add(self, arm: Arm, pcm: Pcm) -> None:
+        self.sound.add(arm, pcm)
+        if self._meter:
+            self._meter.listen(arm, pcm)
+
+    def _speak(self, step: PlayoutStep, now_ms: float, queued_ms: float) -> None:
+        spoken = step.spoken
+        at = self.sound.position("phonemes")
+        if spoken is None:
+            self._add("phonemes", self._decoder.silence(step.play_ticks))
+            return
+        pcm = self._decoder.speak(spoken)
+        event = spoken.event
+        concealed = step.action is PlayoutAction.CONCEAL
+        self._holes(event, now_ms, at)
+        arrived_ms = self._arrivals.get(event.index)
+        if arrived_ms is not None and not concealed:
+            waiting = len(self.sound.queues["phonemes"]) * 1000.0 / SAMPLE_RATE_HZ
+            self.delays.on_spoken(
+                now_ms - arrived_ms, waiting + queued_ms + self._decoder.LOOKAHEAD_MS
+            )
+        self._add("phonemes", pcm)
+        if self._meter:
+            self._meter.said("phonemes", at, MISSING if concealed else event.phoneme)
+        if event.phoneme != SILENCE:
+            self._talked_ms = now_ms
+        kind = "concealed" if concealed else "played"
+        self.marks.append(mark_of(event, "far", kind, step.play_ticks, now_ms))
+        self._on_row(
+            EventRow(
+                "far",
+                event,
+                "concealed" if concealed else "played",
+                at // SAMPLES_PER_TICK,
+                step.play_ticks,
+            )
+        )
+
+    def _holes(self, event: PhonemeEvent, now_ms: float, at: int) -> None:
+        """Note events that were never spoken because they did not come in time."""
+        expected = event.index if self._next_index is None else self._next_index
+        missing = range(expected, event.index)[-MAX_SHOWN_MISSING:]
+        for index in missing:
+            lost = PhonemeEvent(index, SILENCE, event.start_tick, 1)
+            self.marks.append(mark_of(lost, "far", "missing", 1, now_ms))
+            if self._meter:
+                self._meter.said("phonemes", at, MISSING)
+        self._next_index = max(expected, event.index + 1)
