@@ -1,0 +1,116 @@
+"""Puts a palette on the whole application and follows the system between dark and light.
+
+``Theme`` is the one object that widgets ask for colours; it tells them when they change, and
+widgets that paint themselves then paint again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from app.ui.icons import recoloured_file
+from app.ui.palette import DARK, LIGHT, Palette
+from app.ui.stylesheet import stylesheet
+
+FAMILIES = ("Inter", "SF Pro Text", "Segoe UI", "Cantarell", "Noto Sans", "DejaVu Sans")
+IPA_FAMILIES = ("Noto Sans", "Charis SIL", "DejaVu Sans", "Segoe UI", "Lucida Grande")
+"""Fonts known to draw every symbol of the inventory, tie bars and length marks included."""
+
+
+def ipa_font(pixels: int) -> QFont:
+    font = QFont(list(IPA_FAMILIES))
+    font.setPixelSize(pixels)
+    return font
+
+
+def text_font(pixels: int, *, bold: bool = False) -> QFont:
+    """The window's own font for what is painted by hand; figures are of equal width."""
+    font = QFont(list(FAMILIES))
+    font.setPixelSize(pixels)
+    font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+class Theme(QObject):
+    """The colours in force. Make it once, after the QApplication."""
+
+    changed = Signal()
+
+    def __init__(self, application: QApplication, choice: str = "system") -> None:
+        """``choice`` is 'system', 'dark' or 'light'."""
+        super().__init__(application)
+        self._application = application
+        self._icons = tempfile.TemporaryDirectory(prefix="sottovoce-icons-")
+        self.palette: Palette = LIGHT
+        application.setStyle(QStyleFactory.create("Fusion"))
+        font = QFont(list(FAMILIES))
+        font.setPixelSize(14)
+        font.setFeature(QFont.Tag("tnum"), 1)
+        application.setFont(font)
+        application.styleHints().colorSchemeChanged.connect(lambda _scheme: self._refresh())
+        self._choice = choice
+        self.choose(choice)
+
+    def choose(self, choice: str) -> None:
+        """Follow the system, or stay dark or light whatever the system does."""
+        self._choice = choice if choice in ("dark", "light") else "system"
+        scheme = {
+            "dark": Qt.ColorScheme.Dark,
+            "light": Qt.ColorScheme.Light,
+            "system": Qt.ColorScheme.Unknown,
+        }[self._choice]
+        self._application.styleHints().setColorScheme(scheme)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        scheme = self._application.styleHints().colorScheme()
+        dark = self._choice == "dark" or (
+            self._choice == "system" and scheme == Qt.ColorScheme.Dark
+        )
+        self.palette = DARK if dark else LIGHT
+        self._application.setPalette(_qt_palette(self.palette))
+        folder = Path(self._icons.name)
+        self._application.setStyleSheet(
+            stylesheet(
+                self.palette,
+                arrow_down=recoloured_file("chevron-down", self.palette.muted, folder).as_posix(),
+                check=recoloured_file("check", self.palette.on_accent, folder).as_posix(),
+            )
+        )
+        self.changed.emit()
+
+
+def _qt_palette(colours: Palette) -> QPalette:
+    """For the parts that a style sheet does not reach: placeholder text, links, disabled text."""
+    made = QPalette()
+    roles = {
+        QPalette.ColorRole.Window: colours.ground,
+        QPalette.ColorRole.Base: colours.sunken,
+        QPalette.ColorRole.AlternateBase: colours.surface,
+        QPalette.ColorRole.Button: colours.surface,
+        QPalette.ColorRole.Text: colours.text,
+        QPalette.ColorRole.WindowText: colours.text,
+        QPalette.ColorRole.ButtonText: colours.text,
+        QPalette.ColorRole.PlaceholderText: colours.muted,
+        QPalette.ColorRole.Highlight: colours.accent,
+        QPalette.ColorRole.HighlightedText: colours.on_accent,
+        QPalette.ColorRole.Link: colours.accent,
+    }
+    for role, colour in roles.items():
+        made.setColor(role, QColor(colour))
+    return made
+
+
+def theme() -> Theme:
+    """The application's theme, made on first use. Raises RuntimeError without a QApplication."""
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        raise RuntimeError("A QApplication must exist before any widget.")
+    found = application.findChild(Theme)
+    return found if found is not None else Theme(application)
