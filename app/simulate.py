@@ -27,7 +27,6 @@ from transport.impair import ImpairmentSettings
 
 STEP_MS = 20  # the virtual clock's grain: one capture block
 STEP_SAMPLES = STEP_MS * SAMPLE_RATE_HZ // 1000
-TAIL_MS = 6_000  # the longest that anything still on its way is waited for
 ARMS = ("phonemes", "opus")
 
 Progress = Callable[[float], None]

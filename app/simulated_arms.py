@@ -1,0 +1,331 @@
+"""The two arms of a simulated call: each sends over its own loopback link and notes what happened.
+
+Driven in steps of one capture block on a virtual clock. The loudspeaker takes a block a step, as
+a sound card would; what each event or frame waited until then is its mouth-to-ear delay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from app.export import EventRow, PacketRow, Status
+from engine.decoder import SpeechDecoder
+from engine.events import TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
+from engine.mel import SAMPLE_RATE_HZ
+from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder
+from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
+from engine.playout import Playout, PlayoutAction
+from transport.control import VoiceUpdate, encode_control, parse_control
+from transport.depacketizer import Depacketizer
+from transport.impair import ImpairmentSettings
+from transport.link import ArmStats
+from transport.loopback import CONTROL_HEADER_BYTES, LoopbackLink, loopback_pair
+from transport.packetizer import Packetizer
+from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
+
+STEP_MS = 20
+SAMPLES_A_MS = SAMPLE_RATE_HZ // 1000
+OPUS_LOOKAHEAD_MS = 6.5  # libopus at 16 kHz: what its output lags behind its input
+TAIL_MS = 4_000  # how long the far end goes on listening after the near end stopped
+
+
+@dataclass(slots=True)
+class ArmRun:
+    """What one arm's crossing left behind."""
+
+    sound: list[Pcm] = field(default_factory=list)
+    delays: list[tuple[float, float]] = field(default_factory=list)
+    """(ms when it was heard, mouth-to-ear delay in ms) of everything that was really received."""
+    events: list[EventRow] = field(default_factory=list)
+    packets: list[PacketRow] = field(default_factory=list)
+    events_sent: int = 0
+    events_lost: int = 0
+    events_concealed: int = 0
+    extra_wire_bytes: int = 0
+    """Control messages of this arm, with headers."""
+    descriptor_bits: int = 0
+    feedback_bytes: int = 0
+    """Reports on the way back, with headers."""
+    encode_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    stats: ArmStats = field(default_factory=ArmStats)
+
+    @property
+    def packets_lost(self) -> int:
+        return sum(row.arrival_ms is None for row in self.packets)
+
+    def figures(self, seconds: float) -> dict[str, Any]:
+        """This arm's part of ``report.json``; rates are over the near end's ``seconds``."""
+        waits = [delay for _, delay in self.delays] or [0.0]
+        wire = self.stats.wire_bytes_sent + self.extra_wire_bytes + self.feedback_bytes
+        return {
+            "payload_bps": round(8.0 * self.stats.payload_bytes_sent / seconds, 2),
+            "wire_bps": round(8.0 * wire / seconds, 2),
+            "packets_sent": len(self.packets),
+            "packets_lost": self.packets_lost,
+            "events_sent": self.events_sent,
+            "events_lost": self.events_lost,
+            "events_concealed": self.events_concealed,
+            "delay_ms_median": round(float(np.median(waits)), 1),
+            "delay_ms_p95": round(float(np.percentile(waits, 95)), 1),
+            "rtf_encode": round(self.encode_seconds / seconds, 4),
+            "rtf_decode": round(self.decode_seconds / seconds, 4),
+            "descriptor_bits": self.descriptor_bits,
+            "feedback_bps": round(8.0 * self.feedback_bytes / seconds, 2),
+        }
+
+    def far(self, near_samples: int) -> Pcm:
+        """What was heard, long enough to hold all of the near end's speech after its delay."""
+        waits = [delay for _, delay in self.delays] or [0.0]
+        wanted = near_samples + round(float(np.median(waits)) * SAMPLES_A_MS)
+        heard = np.concatenate([np.zeros(0, np.float32), *self.sound])[:wanted]
+        return np.pad(heard, (0, wanted - len(heard))).astype(np.float32)
+
+    def seconds_rows(self, count: int) -> list[dict[str, float | None]]:
+        """One row of figures for each second of the call."""
+        rows: list[dict[str, float | None]] = []
+        for second in range(count):
+            begin, end = 1000.0 * second, 1000.0 * (second + 1)
+            sent = [row for row in self.packets if begin <= row.sent_ms < end]
+            waits = [delay for at_ms, delay in self.delays if begin <= at_ms < end]
+            lost = sum(row.arrival_ms is None for row in sent)
+            rows.append(
+                {
+                    "payload_bps": 8.0 * sum(row.payload_bytes for row in sent),
+                    "wire_bps": 8.0 * sum(row.wire_bytes for row in sent),
+                    "loss_percent": 100.0 * lost / len(sent) if sent else None,
+                    "delay_ms": round(float(np.median(waits)), 1) if waits else None,
+                }
+            )
+        return rows
+
+
+class _Crossing:
+    """A loopback pair that notes every media packet of one arm."""
+
+    def __init__(self, arm: str, settings: ImpairmentSettings, seed: int) -> None:
+        self.arm = arm
+        self.near, self.far = loopback_pair(settings, seed)
+        self._sent: list[PacketRow] = []
+        self._arrivals: dict[int, float] = {}
+
+    @staticmethod
+    def _arm_stats(link: LoopbackLink, arm: str, now_ms: float) -> ArmStats:
+        stats = link.stats(now_ms)
+        return stats.phonemes if arm == "phonemes" else stats.opus
+
+    def send(self, timestamp: int, payload: bytes, now_ms: float) -> None:
+        before = self._arm_stats(self.near, self.arm, now_ms)
+        self.near.send(self.arm, timestamp, payload, now_ms)
+        after = self._arm_stats(self.near, self.arm, now_ms)
+        if after.packets_sent > before.packets_sent:
+            wire = after.wire_bytes_sent - before.wire_bytes_sent
+            number = len(self._sent)
+            self._sent.append(PacketRow(self.arm, "out", number, now_ms, None, len(payload), wire))
+
+    def receive(self, now_ms: float) -> list[Any]:
+        packets = self.far.receive(now_ms)
+        for packet in packets:
+            self._arrivals.setdefault(packet.sequence_number, round(packet.arrival_ms, 3))
+        return packets
+
+    def close_books(self, run: ArmRun, now_ms: float) -> None:
+        run.packets = [
+            row._replace(arrival_ms=self._arrivals.get(row.sequence_number)) for row in self._sent
+        ]
+        run.stats = self._arm_stats(self.near, self.arm, now_ms)
+        back = self.far.stats(now_ms)
+        run.feedback_bytes = back.phonemes.wire_bytes_sent + back.opus.wire_bytes_sent
+
+
+class PhonemeArm:
+    """Events → packets → link → packets → playout → sound."""
+
+    def __init__(
+        self,
+        events: Sequence[tuple[float, PhonemeEvent]],
+        voices: Sequence[tuple[float, VoiceDescriptor]],
+        settings: ImpairmentSettings,
+        seed: int,
+    ) -> None:
+        self._events = list(events)
+        self._voices = list(voices)
+        self._crossing = _Crossing("phonemes", settings, seed)
+        self._packetizer = Packetizer()
+        self._depacketizer = Depacketizer()
+        self._playout = Playout()
+        self._decoder = SpeechDecoder()
+        self._meter = ReceptionMeter()
+        self._spoken: set[int] = set()
+        self._spoken_samples = 0
+        self._next_report_ms = REPORT_INTERVAL_MS
+        self._run = ArmRun()
+
+    def run(self, seconds: float) -> ArmRun:
+        """Let the whole call pass. ``seconds`` is how long the near end speaks."""
+        end_ms = seconds * 1000.0
+        now_ms = 0.0
+        while now_ms < end_ms + TAIL_MS:
+            self._speak_out(now_ms)
+            now_ms += STEP_MS
+            self._near_step(now_ms, final=now_ms >= end_ms)
+            self._far_step(now_ms)
+        run = self._run
+        self._crossing.close_books(run, now_ms)
+        said = {row.event.index for row in run.events if row.side == "near"}
+        run.events_sent = len(said)
+        run.events_lost = len(said - self._spoken)  # too late to be spoken is lost as well
+        run.events_concealed = self._playout.stats().events_concealed
+        return run
+
+    def _near_step(self, now_ms: float, final: bool) -> None:
+        fresh = []
+        while self._events and (self._events[0][0] <= now_ms or final):
+            fresh.append(self._events.pop(0)[1])
+        self._run.events += [EventRow("near", event, "sent") for event in fresh]
+        near = self._crossing.near
+        near.receive(now_ms)
+        for message in near.receive_control():
+            report = parse_control(message)
+            if isinstance(report, ReceiverReport):
+                self._packetizer.on_report(report)
+        while self._voices and self._voices[0][0] <= now_ms:
+            message = encode_control(VoiceUpdate(self._voices.pop(0)[1]))
+            near.send_control(message)
+            self._run.descriptor_bits += 8 * (len(message) - 1)
+            self._run.extra_wire_bytes += len(message) + CONTROL_HEADER_BYTES
+        self._packetizer.push(fresh)
+        for timestamp, payload in self._packetizer.poll(now_ms):
+            self._crossing.send(timestamp, payload, now_ms)
+
+    def _far_step(self, now_ms: float) -> None:
+        for packet in self._crossing.receive(now_ms):
+            self._meter.on_packet(packet)
+            for event in self._depacketizer.parse(packet) or ():
+                self._playout.push(event, now_ms)
+        far = self._crossing.far
+        for message in far.receive_control():
+            update = parse_control(message)
+            if isinstance(update, VoiceUpdate):
+                self._decoder.set_voice(update.descriptor)
+        if now_ms >= self._next_report_ms:
+            self._next_report_ms += REPORT_INTERVAL_MS
+            round_trip = far.stats(now_ms).round_trip_ms
+            report = self._meter.report(now_ms, self._depacketizer.acked_index, round_trip)
+            far.send_control(encode_control(report))
+
+    def _speak_out(self, now_ms: float) -> None:
+        """Fill the loudspeaker's buffer for the block that begins now."""
+        needed = round((now_ms + STEP_MS) * SAMPLES_A_MS)
+        while self._spoken_samples < needed:
+            step = self._playout.pull(now_ms)
+            began = time.perf_counter()
+            if step.spoken is None:
+                pcm = self._decoder.silence(step.play_ticks)
+            else:
+                pcm = self._decoder.speak(step.spoken)
+            self._run.decode_seconds += time.perf_counter() - began
+            if step.spoken is not None:
+                self._note(step.spoken.event, step.action, step.play_ticks)
+            self._run.sound.append(pcm)
+            self._spoken_samples += len(pcm)
+
+    def _note(self, event: PhonemeEvent, action: PlayoutAction, play_ticks: int) -> None:
+        heard_ms = self._spoken_samples / SAMPLES_A_MS + SpeechDecoder.LOOKAHEAD_MS
+        rows = self._run.events
+        if action is PlayoutAction.EXPAND and rows and rows[-1].side == "far":
+            # the phoneme before is held on
+            rows[-1] = replace(rows[-1], play_ticks=(rows[-1].play_ticks or 0) + play_ticks)
+            return
+        concealed = action is PlayoutAction.CONCEAL
+        play_tick = round(heard_ms / TICK_MS)
+        status: Status = "concealed" if concealed else "played"
+        rows.append(EventRow("far", event, status, play_tick, play_ticks))
+        if concealed:
+            return
+        self._spoken.add(event.index)
+        if not event.is_silence:
+            self._run.delays.append((heard_ms, heard_ms - event.start_tick * TICK_MS))
+
+
+class OpusArm:
+    """Frames → libopus → link → its jitter buffer, FEC and concealment → sound."""
+
+    def __init__(
+        self,
+        pcm: Pcm,
+        rate_bps: int,
+        frame_ms: int,
+        fec: bool,
+        settings: ImpairmentSettings,
+        seed: int,
+    ) -> None:
+        self._pcm = np.asarray(pcm, np.float32)
+        self._frame_ms = frame_ms
+        # Silence is not sent, as on the other arm.
+        self._encoder = OpusEncoder(rate_bps, frame_ms, fec=fec, dtx=True)
+        self._playout = OpusPlayout(frame_ms)
+        self._crossing = _Crossing("opus", settings, seed)
+        self._next_sample = 0
+        self._heard_samples = 0
+        self._next_report_ms = REPORT_INTERVAL_MS
+        self._run = ArmRun()
+
+    def run(self, seconds: float) -> ArmRun:
+        """Let the whole call pass. ``seconds`` is how long the near end speaks."""
+        now_ms = 0.0
+        while now_ms < seconds * 1000.0 + TAIL_MS:
+            self._speak_out(now_ms)
+            now_ms += STEP_MS
+            self._near_step(now_ms)
+            for packet in self._crossing.receive(now_ms):
+                self._playout.push(
+                    packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_ms
+                )
+        run = self._run
+        self._crossing.close_books(run, now_ms)
+        run.events_sent = len(run.packets)
+        run.events_lost = max(0, run.packets_lost - self._playout.stats().frames_fec)
+        run.events_concealed = run.events_lost  # what FEC does not bring back is concealed
+        return run
+
+    def _near_step(self, now_ms: float) -> None:
+        near = self._crossing.near
+        near.receive(now_ms)
+        if now_ms >= self._next_report_ms:  # FEC follows the loss that RTCP reports
+            self._next_report_ms += REPORT_INTERVAL_MS
+            lost = near.session.remote_fraction_lost("opus")
+            self._encoder.set_expected_loss(round(100 * lost))
+        size = self._encoder.frame_samples
+        while (
+            self._next_sample < len(self._pcm)
+            and (self._next_sample + size) / SAMPLES_A_MS <= now_ms
+        ):
+            frame = self._pcm[self._next_sample : self._next_sample + size]
+            frame = np.pad(frame, (0, size - len(frame)))
+            began = time.perf_counter()
+            payload = self._encoder.encode(frame)
+            self._run.encode_seconds += time.perf_counter() - began
+            if len(payload) > DTX_PAYLOAD_BYTES:
+                timestamp = self._next_sample * CLOCK_RATE_HZ // SAMPLE_RATE_HZ
+                self._crossing.send(timestamp, payload, now_ms)
+            self._next_sample += size
+
+    def _speak_out(self, now_ms: float) -> None:
+        needed = round((now_ms + STEP_MS) * SAMPLES_A_MS)
+        while self._heard_samples < needed:
+            began = time.perf_counter()
+            pcm = self._playout.pull(now_ms)
+            self._run.decode_seconds += time.perf_counter() - began
+            said = self._playout.last_timestamp
+            if said is not None:
+                heard_ms = self._heard_samples / SAMPLES_A_MS + OPUS_LOOKAHEAD_MS
+                said_ms = said * 1000.0 / CLOCK_RATE_HZ
+                self._run.delays.append((heard_ms, heard_ms - said_ms))
+            self._run.sound.append(pcm)
+            self._heard_samples += len(pcm)
