@@ -1,0 +1,262 @@
+"""What the packet policy chooses over loss and bursts, and what that choice delivers.
+
+No audio: events are drawn from the bitstream's own probability tables, cross a simulated
+link and are played out on a virtual clock. Prints a Markdown table
+and writes a plot. Run ``python -m benchmarks.packet_policy --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from engine.bitstream import walk_block
+from engine.events import TICK_MS, PhonemeEvent
+from engine.playout import Playout, PlayoutAction
+from engine.probability import MAX_BLOCK_EVENTS, Tables, default_tables
+from transport.depacketizer import Depacketizer
+from transport.impair import Impairment, ImpairmentSettings
+from transport.link import MediaPacket
+from transport.packetizer import Packetizer
+from transport.policy import DEFAULT_CEILING_BPS, HEADER_BYTES, RECOGNISER_LAG_MS, plan_packets
+from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
+
+RESULTS = Path(__file__).resolve().parent / "results"
+STEP_MS = 10.0  # how often either end looks: the loops of a call turn that fast
+CAPTURE_MS = 20.0  # one block of the microphone
+SYNTHESIS_MS = 60.0  # vocoder look-ahead 30, PCM waiting for the loudspeaker 20, device 10
+REPORT_BYTES = 16  # header extension that carries a report
+QUIET_MS = 400.0  # a pause longer than that does not count as talking
+
+
+class TalkerSampler:
+    """A field coder that draws symbols: events with exactly the statistics of the tables."""
+
+    def __init__(self, tables: Tables, seed: int) -> None:
+        self._tables = tables
+        self._rng = np.random.default_rng(seed)
+
+    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
+        if field == "count":
+            return MAX_BLOCK_EVENTS - 1
+        if field == "layers":
+            return 3
+        row = self._tables.rows[field][context]
+        if field == "hole_exponent":
+            return int(self._rng.integers(3, 7))  # 80 ms ... 1.3 s between sentences
+        return int(np.searchsorted(np.cumsum(row), self._rng.integers(row.sum()), side="right"))
+
+    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
+        return int(self._rng.integers(levels))
+
+
+def talk(seconds: float, seed: int, tables: Tables | None = None) -> list[PhonemeEvent]:
+    """At least ``seconds`` of events, indices from 0."""
+    sampler = TalkerSampler(tables or default_tables(), seed)
+    events: list[PhonemeEvent] = []
+    tick = 0
+    while tick * TICK_MS < seconds * 1000.0:
+        events += walk_block(sampler, len(events), tick)
+        tick = events[-1].end_tick
+    return events
+
+
+@dataclass(frozen=True)
+class Outcome:
+    missing: float
+    """Share of events of which no copy arrived."""
+    late: float
+    """Share of events that were not there when due (missing ones included)."""
+    delay_p50_ms: float
+    delay_p95_ms: float
+    """Mouth to ear: from an event's start at the microphone to its start at the loudspeaker."""
+    talking_bps: float
+    """Wire rate in seconds in which somebody talks."""
+    mean_bps: float
+
+
+def simulate(
+    events: Sequence[PhonemeEvent],
+    link: ImpairmentSettings,
+    seed: int,
+    ceiling_bps: float = DEFAULT_CEILING_BPS,
+    lag_ms: float = RECOGNISER_LAG_MS,
+) -> Outcome:
+    """One talker, one listener; reports cross a link as bad on their way back."""
+    forward, backward = Impairment(link, seed), Impairment(link, seed + 1000)
+    sender, parser = Packetizer(ceiling_bps), Depacketizer()
+    meter, playout = ReceptionMeter(), Playout()
+    tie, sequence = count(), count()
+    arriving: list[tuple[float, int, MediaPacket]] = []
+    reports: list[tuple[float, int, ReceiverReport]] = []
+    known_ms = [event.end_tick * TICK_MS + lag_ms for event in events]
+    sent: list[tuple[float, int]] = []
+    spoken_ms: dict[int, float] = {}
+    arrived: set[int] = set()
+    coming, busy_until_ms, next_report_ms = 0, 0.0, REPORT_INTERVAL_MS
+    end_ms = known_ms[-1] + 6000.0
+    now_ms = 0.0
+    while now_ms < end_ms:
+        fresh = []
+        while coming < len(events) and known_ms[coming] <= now_ms:
+            fresh.append(events[coming])
+            coming += 1
+        sender.push(fresh)
+        while reports and reports[0][0] <= now_ms:
+            sender.on_report(heapq.heappop(reports)[2])
+        for timestamp, payload in sender.poll(now_ms):
+            size = HEADER_BYTES + len(payload)
+            sent.append((now_ms, size))
+            packet = MediaPacket("phonemes", next(sequence), timestamp, payload, now_ms)
+            for at_ms, copy in forward.submit(packet, now_ms, "phonemes", size):
+                heapq.heappush(arriving, (at_ms, next(tie), replace(copy, arrival_ms=at_ms)))
+        while arriving and arriving[0][0] <= now_ms:
+            packet = heapq.heappop(arriving)[2]
+            meter.on_packet(packet)
+            for event in parser.parse(packet) or []:
+                arrived.add(event.index)
+                playout.push(event, packet.arrival_ms)
+        if now_ms >= next_report_ms:
+            next_report_ms += REPORT_INTERVAL_MS
+            report = meter.report(now_ms, parser.acked_index)
+            for at_ms, _ in backward.submit(report, now_ms, "phonemes", REPORT_BYTES):
+                heapq.heappush(reports, (at_ms, next(tie), report))
+        while busy_until_ms <= now_ms:
+            step = playout.pull(now_ms)
+            if step.spoken is not None and step.action not in (
+                PlayoutAction.EXPAND,
+                PlayoutAction.CONCEAL,
+            ):
+                spoken_ms[step.spoken.event.index] = now_ms
+            busy_until_ms = max(busy_until_ms, now_ms - STEP_MS) + step.play_ticks * TICK_MS
+        now_ms += STEP_MS
+    return _outcome(events, sent, arrived, spoken_ms)
+
+
+def _outcome(
+    events: Sequence[PhonemeEvent],
+    sent: list[tuple[float, int]],
+    arrived: set[int],
+    spoken_ms: dict[int, float],
+) -> Outcome:
+    warm = [e for e in events if e.start_tick * TICK_MS > 10_000.0]  # the first reports are in
+    delays = [
+        spoken_ms[e.index] - e.start_tick * TICK_MS + CAPTURE_MS + SYNTHESIS_MS
+        for e in warm
+        if e.index in spoken_ms
+    ]
+    talking_ms = _talking_spans(warm)
+    total_ms = sum(end - begin for begin, end in talking_ms)
+    times = np.array([at for at, _ in sent])
+    bits = np.array([8.0 * size for _, size in sent])
+    talking_bits = sum(bits[(times >= b) & (times < e)].sum() for b, e in talking_ms)
+    return Outcome(
+        missing=1.0 - sum(e.index in arrived for e in warm) / len(warm),
+        late=1.0 - sum(e.index in spoken_ms for e in warm) / len(warm),
+        delay_p50_ms=float(np.percentile(delays, 50)),
+        delay_p95_ms=float(np.percentile(delays, 95)),
+        talking_bps=float(talking_bits / total_ms * 1000.0),
+        mean_bps=float(bits.sum() / (times[-1] - times[0]) * 1000.0),
+    )
+
+
+def _talking_spans(events: Sequence[PhonemeEvent]) -> list[tuple[float, float]]:
+    """Stretches of talk (ms on the sender's clock, shifted to when their packets leave)."""
+    spans: list[tuple[float, float]] = []
+    for event in events:
+        begin, end = event.start_tick * TICK_MS + 300.0, event.end_tick * TICK_MS + 300.0
+        if spans and begin - spans[-1][1] < QUIET_MS:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((begin, end))
+    return spans
+
+
+LINKS: dict[str, ImpairmentSettings] = {
+    "clean": ImpairmentSettings(),
+    "clean, 300 ppm drift": ImpairmentSettings(drift_ppm=300.0),
+    "30 ms jitter": ImpairmentSettings(delay_ms=30.0, jitter_ms=30.0, reorder=True),
+    "150 ms jitter": ImpairmentSettings(delay_ms=150.0, jitter_ms=150.0, reorder=True),
+    "5 %": ImpairmentSettings(loss=0.05),
+    "10 %": ImpairmentSettings(loss=0.10),
+    "20 %": ImpairmentSettings(loss=0.20),
+    "30 %, 30 ms jitter": ImpairmentSettings(
+        loss=0.30, delay_ms=30.0, jitter_ms=30.0, reorder=True
+    ),
+    "50 %": ImpairmentSettings(loss=0.50),
+    "20 %, 250 ms bursts": ImpairmentSettings(loss=0.20, burst_ms=250.0),
+}
+
+
+def table(seconds: float, seed: int, ceiling_bps: float) -> str:
+    """Simulate every link of ``LINKS`` and lay the outcomes out in Markdown."""
+    lines = [
+        "| link | events missing | not there when due | mouth to ear p50 | p95 | wire, talking "
+        "| wire, mean |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    events = talk(seconds, seed)
+    for name, link in LINKS.items():
+        o = simulate(events, link, seed, ceiling_bps)
+        lines.append(
+            f"| {name} | {o.missing:.2%} | {o.late:.2%} | {o.delay_p50_ms:.0f} ms "
+            f"| {o.delay_p95_ms:.0f} ms | {o.talking_bps / 1000:.2f} kb/s "
+            f"| {o.mean_bps / 1000:.2f} kb/s |"
+        )
+    return "\n".join(lines)
+
+
+def plot(path: Path, ceiling_bps: float) -> None:
+    """Age, spread, layers and rate that the policy chooses over loss × burst length."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    losses = np.linspace(0.0, 0.6, 61)
+    bursts_ms = np.linspace(0.0, 1000.0, 51)
+    views = {
+        "longest wait of an event (ms)": lambda p: p.age_ms,
+        "from first to last copy (ms)": lambda p: max(p.spread_ms, (p.copies - 1) * p.interval_ms),
+        "articulation layers": lambda p: p.layers,
+        "wire rate while talking (kb/s)": lambda p: p.wire_bps / 1000.0,
+    }
+    plans = [
+        [plan_packets(ReceiverReport(loss, burst), ceiling_bps) for loss in losses]
+        for burst in bursts_ms
+    ]
+    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    for axis, (title, view) in zip(axes.flat, views.items(), strict=True):
+        grid = np.array([[view(plan) for plan in row] for row in plans], float)
+        image = axis.pcolormesh(losses * 100, bursts_ms, grid, shading="nearest")
+        axis.set(title=title, xlabel="packets lost (%)", ylabel="mean burst (ms)")
+        figure.colorbar(image, ax=axis)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of talk on each link")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ceiling", type=float, default=DEFAULT_CEILING_BPS, help="wire bit/s")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    text = table(arguments.seconds, arguments.seed, arguments.ceiling)
+    print(text)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "packet_policy.md").write_text(
+        f"`python -m benchmarks.packet_policy --seconds {arguments.seconds:g} --seed {arguments.seed} "
+        f"--ceiling {arguments.ceiling:g}`\n\n{text}\n"
+    )
+    plot(arguments.out / "packet_policy.png", arguments.ceiling)
+
+
+if __name__ == "__main__":
+    main()

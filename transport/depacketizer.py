@@ -1,0 +1,132 @@
+"""Packet payloads → events that are new, or better than the copy that came before.
+
+Everything in a packet is hostile: bytes that are no payload, indices far from those expected and
+events that contradict earlier ones are refused. Memory is bounded by ``WINDOW_EVENTS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from engine.bitstream import decode_block
+from engine.events import TICK_MS, PhonemeEvent
+from transport.link import MediaPacket
+from transport.packetizer import HEADER_BYTES, MAX_PAYLOAD_BYTES, SAMPLES_PER_TICK, VERSION
+
+WINDOW_EVENTS: Final = 512  # about 45 s: older copies are stale
+MAX_JUMP_EVENTS: Final = 8192  # 12 minutes of speech: a longer outage is another call
+WANTED_MS: Final = 2500.0  # an event that old is no longer waited for
+
+
+class Depacketizer:
+    """Parses payloads of one stream; remembers which events it has handed out."""
+
+    def __init__(self) -> None:
+        self._newest: PhonemeEvent | None = None
+        self._known: dict[int, PhonemeEvent] = {}
+        self._acked_index = -1
+        self._announced_index = -1
+        self._timestamp = 0
+
+    @property
+    def acked_index(self) -> int:
+        """Every event up to this one was received or is no longer wanted; -1 before the first."""
+        return self._acked_index
+
+    @property
+    def newest_index(self) -> int:
+        """The newest event the sender has spoken of, received or not; -1 before the first."""
+        return self._announced_index
+
+    def parse(self, packet: MediaPacket) -> list[PhonemeEvent] | None:
+        """Events of the packet that are new or carry more codes; None refuses the packet."""
+        data = packet.payload
+        if not HEADER_BYTES <= len(data) <= MAX_PAYLOAD_BYTES or data[0] >> 6 != VERSION:
+            return None
+        index = self._unwrap_index(data[1] << 8 | data[2])
+        timestamp = self._unwrap_timestamp(packet.timestamp)
+        if index is None or timestamp < 0 or timestamp % SAMPLES_PER_TICK:
+            return None
+        older = data[0] & 0x3F
+        if len(data) == HEADER_BYTES:
+            return self._announce(index, older)
+        events = self._decode(data, index, older, timestamp // SAMPLES_PER_TICK)
+        if events is None or not self._consistent(events):
+            return None
+        self._timestamp = timestamp
+        return self._take(events)
+
+    def _unwrap_index(self, low: int) -> int | None:
+        """The index nearest to the newest one with these low bits; None when too far from it."""
+        if self._newest is None:
+            return low
+        newest = self._newest.index
+        distance = ((low - newest + 0x8000) & 0xFFFF) - 0x8000
+        if distance > MAX_JUMP_EVENTS or distance < -WINDOW_EVENTS or newest + distance < 0:
+            return None
+        return newest + distance
+
+    def _unwrap_timestamp(self, timestamp: int) -> int:
+        if self._newest is None:
+            return timestamp & 0xFFFF_FFFF
+        distance = ((timestamp - self._timestamp + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+        return self._timestamp + distance
+
+    def _announce(self, index: int, older: int) -> list[PhonemeEvent] | None:
+        if older or self._newest is None:
+            return None
+        self._announced_index = max(self._announced_index, index)
+        return []
+
+    @staticmethod
+    def _decode(data: bytes, index: int, older: int, tick: int) -> list[PhonemeEvent] | None:
+        """The block's events, placed so that the anchor starts at ``tick``."""
+        events = decode_block(data[HEADER_BYTES:], index - older, 0)
+        if not events or older >= len(events) or index < older:
+            return None
+        shift = tick - events[older].start_tick
+        if shift < 0:
+            return None
+        return [replace(event, start_tick=event.start_tick + shift) for event in events]
+
+    def _consistent(self, events: list[PhonemeEvent]) -> bool:
+        """Whether the events fit those already known: same start, and order on the time line."""
+        for event in events:
+            known = self._known.get(event.index)
+            if known is not None and known.start_tick != event.start_tick:
+                return False
+        newest = self._newest
+        first = events[0]
+        if newest is None or first.index <= newest.index:
+            return True
+        return first.start_tick >= newest.end_tick
+
+    def _take(self, events: list[PhonemeEvent]) -> list[PhonemeEvent]:
+        fresh = []
+        for event in events:
+            if self._newest is not None and event.index < self._newest.index - WINDOW_EVENTS:
+                continue
+            known = self._known.get(event.index)
+            if known is None or len(event.codes) > len(known.codes):
+                fresh.append(event)
+                self._known[event.index] = event
+            if self._newest is None or event.index > self._newest.index:
+                self._newest = event
+        self._announced_index = max(self._announced_index, events[-1].index)
+        self._advance()
+        return fresh
+
+    def _advance(self) -> None:
+        """Move the acknowledgement on, and forget what lies before the window."""
+        newest = self._newest
+        if newest is None:
+            return
+        stale_tick = newest.end_tick - WANTED_MS / TICK_MS
+        given_up = [i for i, event in self._known.items() if event.start_tick < stale_tick]
+        if given_up:
+            self._acked_index = max(self._acked_index, max(given_up))
+        while self._acked_index + 1 in self._known:
+            self._acked_index += 1
+        for index in [i for i in self._known if i < newest.index - WINDOW_EVENTS]:
+            del self._known[index]

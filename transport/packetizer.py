@@ -1,0 +1,171 @@
+"""Events ↔ packet payloads: the last events in every packet, new ones with all their layers.
+
+A payload is three header bytes (version and how many older events come before the anchor; the low
+16 bits of the anchor's index) and one block. The RTP timestamp is the start of the anchor: the
+oldest event not sent before. A payload without a block says only which event is the newest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from engine.bitstream import MAX_BLOCK_BYTES, encode_block
+from engine.events import TICK_MS, PhonemeEvent
+from engine.probability import MAX_BLOCK_EVENTS
+from transport.policy import DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, PacketPlan, plan_packets
+from transport.reports import ReceiverReport
+
+SAMPLES_PER_TICK: Final = 160
+VERSION: Final = 0
+HEADER_BYTES: Final = 3
+MAX_PAYLOAD_BYTES: Final = HEADER_BYTES + MAX_BLOCK_BYTES
+COMFORT_INTERVAL_MS: Final = 1000.0
+MAX_NEW_EVENTS: Final = 32  # a packet leaves early rather than carry more
+HISTORY_EVENTS: Final = 64
+PENDING_EVENTS: Final = 512
+LOSS_SMOOTHING: Final = (
+    0.35  # weight of a new report when the link got better; worse counts at once
+)
+CLOCK_WINDOW_EVENTS: Final = 128
+
+
+@dataclass(slots=True)
+class _Sent:
+    event: PhonemeEvent
+    first_sent_ms: float
+    copies: int = 1
+
+
+class Packetizer:
+    """Decides when a packet leaves and which events ride in it.
+
+    Call ``push`` as events come, ``poll`` at least every 20 ms. ``ceiling_bps`` bounds the wire
+    rate, headers included.
+    """
+
+    def __init__(self, ceiling_bps: float = DEFAULT_CEILING_BPS) -> None:
+        self._ceiling_bps = ceiling_bps
+        self._report: ReceiverReport | None = None
+        self._plan = plan_packets(None, ceiling_bps)
+        self._pending: deque[PhonemeEvent] = deque(maxlen=PENDING_EVENTS)  # drops the oldest
+        self._history: deque[_Sent] = deque(maxlen=HISTORY_EVENTS)  # drops the oldest
+        # (known at ms - end of event ms): the least of them is the recogniser's shortest lag
+        self._lags_ms: deque[float] = deque(maxlen=CLOCK_WINDOW_EVENTS)  # drops the oldest
+        self._seen_index = -1
+        self._acked_index = -1
+        self._last_sent_ms: float | None = None
+
+    @property
+    def plan(self) -> PacketPlan:
+        return self._plan
+
+    def set_ceiling(self, ceiling_bps: float) -> None:
+        """Change the wire-rate ceiling; holds from the next packet on."""
+        self._ceiling_bps = ceiling_bps
+        self._plan = plan_packets(self._report, ceiling_bps)
+
+    def push(self, events: Iterable[PhonemeEvent]) -> None:
+        """Take new events, in order of index."""
+        self._pending.extend(events)
+
+    def on_report(self, report: ReceiverReport) -> None:
+        """Follow the far end's report: at once when the link got worse, slowly when better."""
+        known = self._report
+        if known is not None and report.fraction_lost < known.fraction_lost:
+            weight = LOSS_SMOOTHING
+            kept = 1.0 - weight
+            report = replace(
+                report,
+                fraction_lost=kept * known.fraction_lost + weight * report.fraction_lost,
+                burst_ms=kept * known.burst_ms + weight * report.burst_ms,
+            )
+        self._report = report
+        self._acked_index = max(self._acked_index, min(report.acked_index, self._newest_sent()))
+        self._plan = plan_packets(report, self._ceiling_bps)
+
+    def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
+        """Packets that leave now, as (RTP timestamp, payload). Never more than a few."""
+        self._watch_clock(now_ms)
+        packets = []
+        while self._pending and (
+            len(self._pending) > MAX_NEW_EVENTS or self._age_ms(now_ms) >= self._plan.age_ms
+        ):
+            packets.append(self._packet(now_ms))
+        if not packets:
+            packets += self._repeat(now_ms)
+        if packets:
+            self._last_sent_ms = now_ms
+        return packets
+
+    def _watch_clock(self, now_ms: float) -> None:
+        for event in self._pending:
+            if event.index > self._seen_index:
+                self._lags_ms.append(now_ms - event.end_tick * TICK_MS)
+                self._seen_index = event.index
+
+    def _age_ms(self, now_ms: float) -> float:
+        """How long ago the oldest pending event began, on the talker's own time line."""
+        began_ms = self._pending[0].start_tick * TICK_MS + min(self._lags_ms) - RECOGNISER_LAG_MS
+        return now_ms - began_ms
+
+    def _newest_sent(self) -> int:
+        return self._history[-1].event.index if self._history else -1
+
+    def _wanted(self, now_ms: float) -> list[_Sent]:
+        """Sent events whose copies are due, oldest first, without holes in the indices."""
+        plan = self._plan
+        first = len(self._history)
+        for place in range(len(self._history) - 1, -1, -1):
+            sent = self._history[place]
+            if sent.event.index <= self._acked_index:
+                break
+            if sent.copies < plan.copies or now_ms - sent.first_sent_ms < plan.spread_ms:
+                first = place
+        return list(self._history)[first:]
+
+    def _packet(self, now_ms: float) -> tuple[int, bytes]:
+        new = [self._pending.popleft() for _ in range(min(MAX_NEW_EVENTS, len(self._pending)))]
+        older = self._wanted(now_ms)[-(MAX_BLOCK_EVENTS - len(new)) :]
+        if older and older[-1].event.index + 1 != new[0].index:
+            older = []
+        for sent in older:
+            sent.copies += 1
+        self._history.extend(_Sent(event, now_ms) for event in new)
+        layers = [0] * len(older) + [min(self._plan.layers, len(e.codes)) for e in new]
+        return _pack([sent.event for sent in older] + new, len(older), layers)
+
+    def _repeat(self, now_ms: float) -> list[tuple[int, bytes]]:
+        """Copies that are still due when nothing new comes, and the comfort update."""
+        if self._last_sent_ms is None:
+            return []
+        waited_ms = now_ms - self._last_sent_ms
+        if self._pending or waited_ms < self._plan.interval_ms:
+            return []
+        due = self._wanted(now_ms)
+        if not due and waited_ms < COMFORT_INTERVAL_MS:
+            return []
+        if not due:  # the header is paid anyway: repeat what nobody acknowledged yet
+            due = [s for s in self._history if s.event.index > self._acked_index][-8:]
+        if not due:
+            newest = self._history[-1].event
+            return [(_timestamp(newest.end_tick), _header(0, newest.index))]
+        for sent in due:
+            sent.copies += 1
+        events = [sent.event for sent in due]
+        return [_pack(events, len(events) - 1, [0] * len(events))]
+
+
+def _pack(events: list[PhonemeEvent], anchor: int, layers: list[int]) -> tuple[int, bytes]:
+    header = _header(anchor, events[anchor].index)
+    return _timestamp(events[anchor].start_tick), header + encode_block(events, layers)
+
+
+def _header(older: int, index: int) -> bytes:
+    return bytes((VERSION << 6 | older, index >> 8 & 0xFF, index & 0xFF))
+
+
+def _timestamp(tick: int) -> int:
+    return tick * SAMPLES_PER_TICK & 0xFFFF_FFFF
