@@ -1,0 +1,77 @@
+"""The training driver: shares, commands, and going on where an interrupted run was."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.training import all as driver
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "manifest.tsv").write_text("id\n")
+    return tmp_path
+
+
+def options(data: Path, *more: str) -> list[str]:
+    out, cache = str(data / "out"), str(data / "cache")
+    return ["--data", str(data), "--out", out, "--cache", cache, "--device", "cpu", *more]
+
+
+def test_the_stages_share_all_the_minutes() -> None:
+    shares = driver.split_minutes(100.0, driver.STAGES)
+    assert sum(shares.values()) == pytest.approx(100.0)
+    assert max(shares, key=shares.__getitem__) == "codec"
+    only = driver.split_minutes(10.0, driver.chosen_stages("vocoder"))
+    assert only == {"vocoder": 10.0}
+
+
+def test_an_unknown_stage_is_named() -> None:
+    with pytest.raises(SystemExit, match="no stage cooking; there are"):
+        driver.chosen_stages("vocoder,cooking")
+
+
+def test_data_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        driver.parse(["--data", str(tmp_path)])
+    assert caught.value.code == 2
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    fail_at = {"voice"}
+
+    def pretend(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        stage = command[2].rsplit(".", 1)[1]
+        ran.append(stage)
+        return subprocess.CompletedProcess(command, int(stage in fail_at))
+
+    monkeypatch.setattr(driver.subprocess, "run", pretend)
+    monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: True)
+    names = [stage.name for stage in driver.STAGES]
+    assert driver.main(options(data, "--minutes", "10")) == 1
+    stopped = names.index("voice") + 1
+    assert ran == names[:stopped]
+    fail_at.clear()
+    ran.clear()
+    assert driver.main(options(data, "--minutes", "10")) == 0
+    assert ran == names[stopped - 1 :]
+    ran.clear()
+    assert driver.main(options(data, "--minutes", "10")) == 0
+    assert ran == []
+    assert driver.main(options(data, "--minutes", "20")) == 0  # more time: every stage again
+    assert ran == names
+
+
+def test_the_command_passes_everything_on(data: Path) -> None:
+    parsed = driver.parse(options(data, "--install"))
+    command = driver.command_of("codec", parsed, 3.0)
+    assert command[1:3] == ["-m", "engine.training.codec"]
+    assert command[-1] == "--install"
+    assert str(data / "out" / "codec") in command
