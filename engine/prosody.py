@@ -115,9 +115,7 @@ class ProsodyTracker:
         Samples that are not finite count as zero.
         """
         if np.ndim(pcm) != 1:
-            raise SottovoceError(
-                "Prosody needs mono PCM [N]: mix the channels down first."
-            )
+            raise SottovoceError("Prosody needs mono PCM [N]: mix the channels down first.")
         clean = np.clip(np.nan_to_num(np.asarray(pcm, np.float32)), -4.0, 4.0)
         self._pending = np.concatenate([self._pending, clean])
         block = BLOCK_TICKS * HOP
@@ -152,6 +150,12 @@ class ProsodyTracker:
         if self._voiced_ticks == 0:
             return None
         return float(np.exp2(self._log_sum / self._voiced_ticks))
+
+    def f0_hz(self, start_tick: int, count: int) -> NDArray[np.float32]:
+        """Pitch of ``count`` ticks in Hz, [count]; 0 where unvoiced, undecided or forgotten."""
+        oldest = self._f0_ticks - len(self._f0)
+        ticks = np.arange(start_tick - oldest, start_tick - oldest + max(count, 0))
+        return np.array([self._f0[i] if 0 <= i < len(self._f0) else 0.0 for i in ticks], np.float32)
 
     def track(self) -> NDArray[np.float32]:
         """Pitch in Hz (0 = unvoiced) of the decided ticks still remembered, oldest first."""

@@ -20,9 +20,7 @@ from engine.mel import F_MAX_HZ, HOP, LOG_FLOOR, N_MELS, SAMPLE_RATE_HZ
 SUBFRAMES = 2  # filters per 10 ms frame: bursts need 5 ms
 SUBHOP = HOP // SUBFRAMES  # samples
 SEGMENT = 2 * SUBHOP  # samples of excitation under one Hann window
-LEAD = (
-    SEGMENT // 2 + SUBHOP // 2
-)  # samples: the first segment of a frame starts this much before it
+LEAD = SEGMENT // 2 + SUBHOP // 2  # samples from a frame's first segment to the frame
 FFT = 640  # samples: a segment and 30 ms of filter response
 BINS = FFT // 2 + 1
 BLOCKS = FFT // SUBHOP  # sub-hops one filtered segment covers
@@ -35,9 +33,7 @@ TOP_HZ = 7_600.0  # harmonics fade out below the Nyquist frequency
 SILENT_MEL = float(np.log(LOG_FLOOR))
 
 NOISE_READING = 0.096  # mean magnitude engine.mel reads from white noise of unit variance
-LOBE_HZ = (
-    62.5  # area of the analysis window's main lobe: a harmonic of amplitude 1 reads LOBE_HZ / f0
-)
+LOBE_HZ = 62.5  # analysis window's main lobe: a unit harmonic reads LOBE_HZ / f0 on average
 
 
 def _hat_basis(centres_hz: np.ndarray) -> np.ndarray:

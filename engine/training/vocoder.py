@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,110 +17,17 @@ from torch import Tensor
 
 from engine.errors import SottovoceError
 from engine.mel import HOP
-from engine.source_filter import LEAD, SEGMENT, SUBHOP, SourceFilter, overlap_add
-from engine.source_filter import pitch_track, pulse_train
+from engine.source_filter import LEAD, SourceFilter, overlap_add
+from engine.training.discriminator import Discriminator
+from engine.training.vocoder_data import Batches, FeatureCache, excite
 from engine.weights import MODELS_DIR, load_weights, save_weights
 
-SOURCE_SHARES = {
-    "librispeech": 0.28, "kathleen": 0.16, "storybooks": 0.16, "asterisk": 0.10,
-    "speechocean": 0.25, "commands": 0.05,
-}  # fmt: skip
-SEGMENT_FRAMES = 64
-BATCH = 16
 LEARNING_RATE = 8e-4
 EMA = 0.998
 RESOLUTIONS = (1024, 512, 256, 128)  # samples: STFT windows, hop a quarter
 LOG_OFFSET = 1e-3
+REPORT_EVERY_S = 120.0
 WARM_FRAMES = 6  # frames at a segment's start that the loss does not hear
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    start_frame: int
-    frames: int
-    source: str
-    split: str
-
-
-class FeatureCache:
-    """Memory-mapped features of every clip; see ``engine.training.datasets`` for the format."""
-
-    def __init__(self, data: Path, cache: Path) -> None:
-        try:
-            self.pcm = np.load(cache / "pcm.npy", mmap_mode="r")
-            self.mel = np.load(cache / "mel.npy", mmap_mode="r")
-            self.f0 = np.load(cache / "f0.npy", mmap_mode="r")
-            lengths = np.load(cache / "len.npy")
-            ids = (cache / "ids.txt").read_text().split()
-            with (data / "manifest.tsv").open(newline="") as file:
-                rows = {
-                    row["id"]: row
-                    for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-                }
-        except OSError as error:
-            raise SottovoceError(
-                f"Cannot read the training data ({error}): check --data and --cache."
-            ) from error
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.clips = [
-            Clip(int(starts[i]), int(lengths[i]), rows[name]["source"], rows[name]["split"])
-            for i, name in enumerate(ids)
-            if name in rows
-        ]
-
-    def read(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns pcm [frames * HOP] float32, mel [frames, 80] float32, f0 [frames] float32."""
-        pcm = self.pcm[start * HOP : (start + frames) * HOP].astype(np.float32) / 32768.0
-        mel = self.mel[start : start + frames].astype(np.float32)
-        return pcm, mel, bridge_gaps(self.f0[start : start + frames].astype(np.float32))
-
-
-def bridge_gaps(f0_hz: np.ndarray, longest: int = 4) -> np.ndarray:
-    """Interpolate unvoiced gaps of a few frames inside one pitch contour: tracker dropouts."""
-    voiced = np.flatnonzero(f0_hz > 0)
-    fixed = f0_hz.copy()
-    for left, right in zip(voiced[:-1], voiced[1:], strict=True):
-        ratio = f0_hz[right] / f0_hz[left]
-        if 1 < right - left <= longest + 1 and 0.85 < ratio < 1.18:
-            fixed[left : right + 1] = np.linspace(f0_hz[left], f0_hz[right], right - left + 1)
-    return fixed
-
-
-def blur(
-    mel: np.ndarray, f0_hz: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Make true frames look predicted: smeared in time and frequency, noisy, pitch in few points."""
-    if rng.random() < 0.8:
-        for axis, most in ((0, 3), (1, 2)):
-            for _ in range(int(rng.integers(0, most))):
-                padded = np.pad(mel, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-                low, high = (
-                    np.take(padded, range(mel.shape[axis]), axis),
-                    np.take(padded, range(2, mel.shape[axis] + 2), axis),
-                )
-                mel = 0.25 * low + 0.5 * mel + 0.25 * high
-        mel = mel + rng.normal(0.0, rng.uniform(0.0, 0.15), mel.shape)
-        mel = mel + rng.normal(0.0, 0.15, (1, mel.shape[1])) * rng.random()
-    if rng.random() < 0.3:
-        knots = np.unique(np.append(np.cumsum(rng.integers(3, 8, len(f0_hz) // 3)), 0))
-        knots = np.append(knots[knots < len(f0_hz) - 1], len(f0_hz) - 1)
-        heard = (
-            np.interp(np.arange(len(f0_hz)), np.flatnonzero(f0_hz > 0), f0_hz[f0_hz > 0])
-            if (f0_hz > 0).any()
-            else f0_hz
-        )
-        f0_hz = np.where(f0_hz > 0, np.interp(np.arange(len(f0_hz)), knots, heard[knots]), 0.0)
-    return mel.astype(np.float32), f0_hz.astype(np.float32)
-
-
-def excite(f0_hz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One random draw of the excitation of frames 0 ... T - 2. Returns [4, N] float32."""
-    pitch = pitch_track(f0_hz[1:], float(f0_hz[0]))
-    pulses, angle, _ = pulse_train(pitch, float(rng.uniform(0.0, 2.0 * np.pi)))
-    noise = rng.standard_normal(len(pulses))
-    rows = np.stack([pulses, noise, np.cos(angle), np.sin(angle)])
-    kept = len(pulses) - HOP + SEGMENT + SUBHOP
-    return np.pad(rows, ((0, 0), (LEAD, 0)))[:, :kept].astype(np.float32)
 
 
 def synthesise(
@@ -168,53 +73,6 @@ def energy_distance(truth: Tensor, one: Tensor, two: Tensor) -> tuple[Tensor, Te
     return 2.0 * plain - distance(b, c), plain
 
 
-class Batches:
-    """Random training segments of the train split, by source share."""
-
-    def __init__(self, cache: FeatureCache, rng: np.random.Generator) -> None:
-        self.cache, self.rng = cache, rng
-        usable = [c for c in cache.clips if c.split == "train" and c.frames > SEGMENT_FRAMES + 2]
-        self.by_source = {s: [c for c in usable if c.source == s] for s in SOURCE_SHARES}
-        self.sources = [s for s, clips in self.by_source.items() if clips]
-        if not self.sources:
-            raise SottovoceError(
-                "No training clips in the cache: build it from a manifest with split=train rows."
-            )
-        shares = np.array([SOURCE_SHARES[s] for s in self.sources])
-        self.shares = shares / shares.sum()
-        self.weights = {
-            s: np.array([c.frames for c in self.by_source[s]], float) for s in self.sources
-        }
-
-    def draw(
-        self, device: torch.device, batch: int = BATCH
-    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-        """Returns pcm [B, N], mel [B, T, 80], f0 [B, T] and two excitation draws [B, 4, M]."""
-        pcms, mels, f0s, ones, twos = [], [], [], [], []
-        while len(pcms) < batch:
-            source = self.rng.choice(self.sources, p=self.shares)
-            weight = self.weights[source]
-            clip = self.by_source[source][self.rng.choice(len(weight), p=weight / weight.sum())]
-            start = clip.start_frame + int(self.rng.integers(0, clip.frames - SEGMENT_FRAMES))
-            pcm, mel, f0 = self.cache.read(start, SEGMENT_FRAMES)
-            if mel.mean() < -9.0:
-                continue
-            gain = float(self.rng.uniform(-6.0, 6.0)) * np.log(10.0) / 20.0
-            pcm, mel = pcm * np.exp(gain), mel + gain
-            if self.rng.random() < 0.5:
-                mel, f0 = blur(mel, f0, self.rng)
-            pcms.append(pcm[: (SEGMENT_FRAMES - 1) * HOP])
-            mels.append(mel)
-            f0s.append(f0)
-            ones.append(excite(f0, self.rng))
-            twos.append(excite(f0, self.rng))
-        stacked = [
-            torch.from_numpy(np.stack(x).astype(np.float32)).to(device)
-            for x in (pcms, mels, f0s, ones, twos)
-        ]
-        return stacked[0], stacked[1], stacked[2], stacked[3:]
-
-
 @torch.no_grad()
 def validate(model: SourceFilter, cache: FeatureCache, device: torch.device) -> tuple[float, float]:
     """Energy distance and plain distance on 3 s of up to 12 dev clips, always the same draws."""
@@ -248,83 +106,121 @@ def install(averaged: SourceFilter, step: int, minutes: float, scores: tuple[flo
     return save_weights("vocoder", averaged.state_dict(), metadata)
 
 
-def train(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu")
-        if arguments.device == "auto"
-        else arguments.device
-    )
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    cache = FeatureCache(Path(arguments.data), Path(arguments.cache))
-    model = SourceFilter().to(device)
-    averaged = copy.deepcopy(model).requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3
-    )
-    step, spent_s = 0, 0.0
-    last = out / "last.pt"
-    if last.exists():
-        saved = torch.load(last, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        averaged.load_state_dict(saved["averaged"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step, spent_s = saved["step"], saved["spent_s"]
-    elif (MODELS_DIR / "vocoder.safetensors").exists():
-        tensors, metadata = load_weights("vocoder")
-        model.load_state_dict(tensors)
-        averaged.load_state_dict(tensors)
-        step, spent_s = int(metadata.get("steps", 0)), 60.0 * float(metadata.get("minutes", 0.0))
-    batches = Batches(cache, np.random.default_rng([arguments.seed, step]))
-    begun = time.monotonic()
-    before_s, budget_s, next_report_s, running = spent_s, 60.0 * arguments.minutes, 0.0, []
+class Run:
+    """One training run: models, optimisers, counters, and how they are kept on disk."""
 
-    def report() -> tuple[float, float]:
-        scores = validate(averaged, cache, device)
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.device = torch.device(_device(arguments.device))
+        self.out = Path(arguments.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.cache = FeatureCache(Path(arguments.data), Path(arguments.cache))
+        self.model = SourceFilter().to(self.device)
+        self.critic = Discriminator().to(self.device)
+        self.critic_weight = float(arguments.adversarial)
+        self.optimiser = _adam(self.model)
+        self.critic_optimiser = _adam(self.critic)
+        self.step, self.spent_s = 0, 0.0
+        self.losses: list[float] = []
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        self._resume()
+        self.batches = Batches(self.cache, np.random.default_rng([arguments.seed, self.step]))
+
+    def _resume(self) -> None:
+        """From the run folder's checkpoint, else from the shipped weights, else from nothing."""
+        last = self.out / "last.pt"
+        if last.exists():
+            saved = torch.load(last, map_location=self.device, weights_only=True)
+            for name in ("model", "averaged", "optimiser", "critic", "critic_optimiser"):
+                if name in saved:
+                    getattr(self, name).load_state_dict(saved[name])
+            self.step, self.spent_s = saved["step"], saved["spent_s"]
+        elif (MODELS_DIR / "vocoder.safetensors").exists():
+            tensors, metadata = load_weights("vocoder")
+            self.model.load_state_dict(tensors)
+            self.averaged.load_state_dict(tensors)
+            self.step = int(metadata.get("steps", 0))
+            self.spent_s = 60.0 * float(metadata.get("minutes", 0.0))
+
+    def advance(self, rate: float) -> None:
+        """One optimiser step at learning rate ``rate``."""
+        for optimiser in (self.optimiser, self.critic_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        pcm, mel, f0, draws = self.batches.draw(self.device)
+        heard = slice(WARM_FRAMES * HOP, -2 * HOP)
+        truth = pcm[:, heard]
+        made = [draw[:, heard] for draw in synthesise(self.model, mel, f0, draws)]
+        loss, _ = energy_distance(truth, made[0], made[1])
+        self.losses.append(float(loss.detach()))
+        if self.critic_weight > 0:
+            self.critic_optimiser.zero_grad(set_to_none=True)
+            self.critic.loss(truth, made[0].detach()).backward()  # type: ignore[no-untyped-call]
+            self.critic_optimiser.step()
+            loss = loss + self.critic_weight * self.critic.generator_loss(truth, made[0])
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.step += 1
+        keep = min(EMA, 1.0 - 1.0 / (self.step / 4 + 1))
+        with torch.no_grad():
+            for slow, fast in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+                slow.lerp_(fast, 1.0 - keep)
+
+    def report(self) -> tuple[float, float]:
+        """Validate, print, append to the curve and write the checkpoint."""
+        scores = validate(self.averaged, self.cache, self.device)
         state = {
-            "model": model.state_dict(), "averaged": averaged.state_dict(),
-            "optimiser": optimiser.state_dict(), "step": step, "spent_s": spent_s,
-        }  # fmt: skip
-        torch.save(state, out / "last.partial")
-        (out / "last.partial").replace(last)
-        train_loss = float(np.mean(running)) if running else float("nan")
-        with (out / "curve.csv").open("a") as file:
-            file.write(f"{step},{spent_s:.0f},{train_loss:.4f},{scores[0]:.4f},{scores[1]:.4f}\n")
+            name: getattr(self, name).state_dict()
+            for name in ("model", "averaged", "optimiser", "critic", "critic_optimiser")
+        }
+        partial = self.out / "last.partial"
+        torch.save(state | {"step": self.step, "spent_s": self.spent_s}, partial)
+        partial.replace(self.out / "last.pt")
+        loss = float(np.mean(self.losses)) if self.losses else float("nan")
+        self.losses.clear()
+        curve = self.out / "curve.csv"
+        header = "" if curve.exists() else "step,seconds,train,dev_energy,dev_stft\n"
+        with curve.open("a") as file:
+            row = f"{self.step},{self.spent_s:.0f},{loss:.4f},{scores[0]:.4f},{scores[1]:.4f}\n"
+            file.write(header + row)
         print(
-            f"step {step} {spent_s / 60:.1f} min train {train_loss:.4f} "
+            f"step {self.step} {self.spent_s / 60:.1f} min train {loss:.4f} "
             f"dev energy {scores[0]:.4f} stft {scores[1]:.4f}", flush=True,
         )  # fmt: skip
-        running.clear()
         return scores
 
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _adam(module: torch.nn.Module) -> torch.optim.AdamW:
+    return torch.optim.AdamW(module.parameters(), LEARNING_RATE, (0.8, 0.98), weight_decay=1e-3)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train for ``arguments.minutes``, then report and perhaps install."""
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    run = Run(arguments)
+    begun, before_s = time.monotonic(), run.spent_s
+    budget_s, report_at_s = 60.0 * arguments.minutes, REPORT_EVERY_S
+    warm_from = run.step
     while (elapsed_s := time.monotonic() - begun) < budget_s:
         left = 1.0 - elapsed_s / budget_s
-        for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / 100, max(0.02, left / 0.3))
-        pcm, mel, f0, draws = batches.draw(device)
-        first, second = synthesise(model, mel, f0, draws)
-        heard = slice(WARM_FRAMES * HOP, -2 * HOP)
-        loss, plain = energy_distance(pcm[:, heard], first[:, heard], second[:, heard])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(EMA, 1.0 - 1.0 / (step / 4 + 1))
-        with torch.no_grad():
-            for slow, fast in zip(averaged.parameters(), model.parameters(), strict=True):
-                slow.lerp_(fast, 1.0 - keep)
-        running.append(float(loss))
-        spent_s = before_s + time.monotonic() - begun
-        if spent_s - before_s >= next_report_s:
-            report()
-            next_report_s = spent_s - before_s + 120.0
-    scores = report()
+        warm = (run.step - warm_from + 1) / 100
+        run.advance(arguments.rate * min(1.0, warm, max(0.02, left / 0.3)))
+        run.spent_s = before_s + time.monotonic() - begun
+        if run.spent_s - before_s >= report_at_s:
+            run.report()
+            report_at_s = time.monotonic() - begun + REPORT_EVERY_S
+    scores = run.report()
     if arguments.install:
-        print(f"installed {install(averaged, step, spent_s / 60, scores)}")
+        print(f"installed {install(run.averaged, run.step, run.spent_s / 60, scores)}")
 
 
 def main() -> None:
@@ -333,6 +229,10 @@ def main() -> None:
     parser.add_argument("--cache", required=True, help="folder with pcm.npy, mel.npy, f0.npy, …")
     parser.add_argument("--out", required=True, help="run folder: checkpoint and curve")
     parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="learning rate")
+    parser.add_argument(
+        "--adversarial", type=float, default=0.0, help="weight of the discriminator, 0 = none"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)

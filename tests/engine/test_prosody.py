@@ -84,6 +84,15 @@ def test_pieces_of_any_length_read_like_the_whole(lengths: list[int]) -> None:
     assert whole.f0_mean_hz() == pieces.f0_mean_hz()
 
 
+def test_pitch_by_tick_is_zero_where_nothing_is_known() -> None:
+    tracker = tracked(buzz(np.full(60, 120.0)))
+    track = tracker.f0_hz(-5, 40)
+    assert track.shape == (40,)
+    assert not track[:5].any()
+    np.testing.assert_allclose(track[15:], 120.0, rtol=0.03)
+    assert not tracker.f0_hz(1_000, 10).any()
+
+
 def test_ticks_never_pushed_read_as_silence() -> None:
     tracker = ProsodyTracker()
     assert tracker.f0_mean_hz() is None
