@@ -18,7 +18,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.training.datasets import prepare
+
 SHORTEST_MINUTES = 5.0  # below this the stages only pass through
+
+
+TRAINED = frozenset({"cache", "minutes", "device", "install"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +32,23 @@ class Stage:
     share: float
     """Part of the whole time, before those of skipped stages are handed round."""
     why: str
+    takes: frozenset[str] = TRAINED
+    """Which of the common options the stage has; those that only count need no minutes."""
 
 
 STAGES = (
-    Stage("tables", 0.02, "probability tables of the bitstream, phoneme statistics"),
-    Stage("recognizer", 0.33, "speech → phonemes; most errors of the codec begin here"),
-    Stage("voice", 0.03, "d-vector → descriptor of at most 48 bytes"),
+    Stage("ngram", 0.0, "phoneme language model", frozenset({"install"})),
+    Stage("tables", 0.0, "probability tables of the bitstream", frozenset({"cache"})),
+    Stage("recognizer", 0.35, "speech → phonemes; most errors of the codec begin here"),
+    Stage("voice", 0.05, "d-vector → descriptor of at most 48 bytes"),
     Stage("codec", 0.37, "articulation codes and the synthesizer"),
-    Stage("vocoder", 0.25, "acoustic frames → sound"),
+    Stage("vocoder", 0.23, "acoustic frames → sound"),
 )
 
 
 def split_minutes(minutes: float, stages: tuple[Stage, ...]) -> dict[str, float]:
     """How long each stage may train; the sum is ``minutes``."""
-    total = sum(stage.share for stage in stages)
+    total = sum(stage.share for stage in stages) or 1.0
     return {stage.name: minutes * stage.share / total for stage in stages}
 
 
@@ -53,12 +61,20 @@ def choose_device(wanted: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def command_of(stage: str, arguments: argparse.Namespace, minutes: float) -> list[str]:
-    command = [sys.executable, "-m", f"engine.training.{stage}"]
-    command += ["--data", str(arguments.data), "--cache", str(arguments.cache)]
-    command += ["--out", str(arguments.out / stage), "--minutes", f"{minutes:.2f}"]
-    command += ["--device", arguments.device]
-    return [*command, "--install"] if arguments.install else command
+def command_of(stage: Stage, arguments: argparse.Namespace, minutes: float) -> list[str]:
+    """The command line of one stage. One that cannot ``--install`` writes there by itself."""
+    command = [sys.executable, "-m", f"engine.training.{stage.name}", "--data", str(arguments.data)]
+    if "cache" in stage.takes:
+        command += ["--cache", str(arguments.cache)]
+    if "minutes" in stage.takes:
+        command += ["--minutes", f"{minutes:.2f}"]
+    if "device" in stage.takes:
+        command += ["--device", arguments.device]
+    if "install" in stage.takes or not arguments.install:
+        command += ["--out", str(arguments.out / stage.name)]
+    if "install" in stage.takes and arguments.install:
+        command.append("--install")
+    return command
 
 
 def _read_progress(path: Path) -> dict[str, float]:
@@ -118,8 +134,11 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.minutes < SHORTEST_MINUTES:
         print(f"{parsed.minutes:g} minutes only pass through the stages: expect noise.")
     shares = split_minutes(parsed.minutes, stages)
+    if not parsed.dry_run:
+        print("datasets: features of every clip, kept in the cache", flush=True)
+        prepare(parsed.data, parsed.cache)
     for stage in stages:
-        command = command_of(stage.name, parsed, shares[stage.name])
+        command = command_of(stage, parsed, shares[stage.name])
         if stage.name in done and done[stage.name] >= shares[stage.name]:
             print(f"{stage.name}: finished before ({done[stage.name]:.1f} min); --again repeats it")
             continue

@@ -53,6 +53,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
         return subprocess.CompletedProcess(command, int(stage in fail_at))
 
     monkeypatch.setattr(driver.subprocess, "run", pretend)
+    monkeypatch.setattr(driver, "prepare", lambda data, cache: None)
     monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: True)
     names = [stage.name for stage in driver.STAGES]
     assert driver.main(options(data, "--minutes", "10")) == 1
@@ -65,13 +66,24 @@ def test_an_interrupted_run_goes_on_where_it_was(
     ran.clear()
     assert driver.main(options(data, "--minutes", "10")) == 0
     assert ran == []
-    assert driver.main(options(data, "--minutes", "20")) == 0  # more time: every stage again
-    assert ran == names
+    assert driver.main(options(data, "--minutes", "20")) == 0
+    assert ran == [stage.name for stage in driver.STAGES if stage.share]  # more time: on with them
 
 
 def test_the_command_passes_everything_on(data: Path) -> None:
+    by_name = {stage.name: stage for stage in driver.STAGES}
     parsed = driver.parse(options(data, "--install"))
-    command = driver.command_of("codec", parsed, 3.0)
+    command = driver.command_of(by_name["codec"], parsed, 3.0)
     assert command[1:3] == ["-m", "engine.training.codec"]
     assert command[-1] == "--install"
     assert str(data / "out" / "codec") in command
+    assert "--out" not in driver.command_of(by_name["tables"], parsed, 0.0)
+
+
+@pytest.mark.parametrize("stage", driver.STAGES, ids=lambda stage: stage.name)
+def test_every_stage_takes_what_it_is_given(stage: driver.Stage, data: Path) -> None:
+    command = driver.command_of(stage, driver.parse(options(data, "--install")), 1.0)
+    done = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for option in (word for word in command if word.startswith("--")):
+        assert option in done.stdout
