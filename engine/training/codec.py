@@ -1,0 +1,391 @@
+"""Train the synthesizer and the articulation codes together; writes ``codec.safetensors``.
+
+Loss: L1 on normalised log-mel, features of a frozen phoneme classifier so that codes may not blur
+words, voicing, and in the second half a patch discriminator against over-smoothing. Resumes from
+its run folder, else from the shipped weights. ``python -m engine.training.codec --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.articulation import ArticulationNet
+from engine.events import CODE_LEVELS, MAX_LAYERS
+from engine.synthesizer import SynthesizerNet
+from engine.training.batches import NONE, Augment, Batch, BatchMaker
+from engine.training.datasets import Corpus
+from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
+from engine.training.voice import voice_basis
+from engine.weights import MODELS_DIR, WeightsError, load_weights, save_weights
+
+BATCH = 16
+LEARNING_RATE = 1.5e-3
+JUDGE_RATE = 4e-4
+SCORE_EVERY_S = 240.0
+EMA_DECAY = 0.998
+SHARED = ("codebooks.vectors", "mel_mean", "mel_std")
+
+
+class Codec(nn.Module):
+    """Both networks; one set of codebooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synthesizer = SynthesizerNet()
+        self.articulation = ArticulationNet()
+        self.articulation.codebooks = self.synthesizer.codebooks
+        self.register_buffer("usage", torch.ones(MAX_LAYERS, CODE_LEVELS))
+        self.register_buffer("sums", torch.zeros_like(self.synthesizer.codebooks.vectors))
+
+    def latents(self, batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
+        """One latent an event, [B, E, 32]."""
+        net = self.articulation
+        frames = net.frames((batch.source_mel - mean) / std, batch.source_pitch, batch.voice)
+        pooled = torch.einsum("bepS,bSw->bepw", batch.pool, frames).flatten(2)
+        count = batch.pool[:, :, 0].gt(0).sum(-1).clamp(min=1)
+        scalars = torch.stack([(count / 8.0).log(), batch.scalars[..., 1]], -1)
+        return net.latents(pooled, batch.ids, scalars)
+
+    def quantise(self, latent: Tensor, layers: Tensor, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Straight-through sum of the first ``layers`` [B] stages. Returns codes, indices, loss."""
+        latent = latent.float()
+        flat = latent.reshape(-1, latent.shape[-1])
+        with torch.no_grad(), torch.autocast(flat.device.type, enabled=False):
+            indices, chosen = self.synthesizer.codebooks.quantise(flat)
+            if learn:
+                self._update(flat, indices, chosen)
+        stages = torch.cumsum(chosen, 1).reshape(*latent.shape[:2], MAX_LAYERS, -1)
+        commit = functional.mse_loss(latent, stages[:, :, -1]) + 0.3 * functional.mse_loss(
+            latent, stages[:, :, 0]
+        )
+        zero = torch.zeros_like(stages[:, :, :1])
+        options = torch.cat([zero, stages], 2)
+        picked = options[torch.arange(len(layers)), :, layers]
+        codes = latent + (picked - latent).detach()
+        return codes * (layers > 0)[:, None, None], indices, commit
+
+    def _update(self, flat: Tensor, indices: Tensor, chosen: Tensor) -> None:
+        """Move codewords to the mean of what they caught; restart those that catch nothing."""
+        books = self.synthesizer.codebooks.vectors
+        rest = flat.clone()
+        for layer in range(MAX_LAYERS):
+            hits = functional.one_hot(indices[:, layer], CODE_LEVELS).to(flat.dtype)
+            self.usage[layer].mul_(0.97).add_(hits.sum(0), alpha=0.03)
+            self.sums[layer].mul_(0.97).add_(hits.t() @ rest, alpha=0.03)
+            books[layer] = self.sums[layer] / self.usage[layer].clamp(min=1e-3)[:, None]
+            dead = (self.usage[layer] < 0.05).nonzero().flatten()
+            if len(dead):
+                fresh = rest[torch.randint(len(rest), (len(dead),))]
+                books[layer, dead] = fresh
+                self.sums[layer, dead] = fresh * 0.3
+                self.usage[layer, dead] = 0.3
+            rest = rest - chosen[:, layer]
+
+    def forward(
+        self, batch: Batch, layers: Tensor, learn: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns normalised log-mel [B, T, 80], voicing logits [B, T], indices, commitment loss."""
+        net = self.synthesizer
+        latent = self.latents(batch, net.mel_mean, net.mel_std)
+        codes, indices, commit = self.quantise(latent, layers, learn)
+        following = functional.pad(codes[:, 1:], (0, 0, 0, 1)) * batch.next_known[..., None]
+        described = net.describe(batch.ids, batch.scalars, codes, following)
+        spread = batch.event_of_tick[..., None].expand(-1, -1, described.shape[-1])
+        ticks = net.ticks(described.gather(1, spread), batch.tick_scalars)
+        mel, voicing = net.frames(ticks, batch.voice)
+        return mel.float(), voicing.float(), indices, commit
+
+
+def export(codec: Codec) -> dict[str, Tensor]:
+    """The tensors of the shipped file, float16; codebooks and statistics once, float32."""
+    out: dict[str, Tensor] = {}
+    for prefix, net in (("synthesizer", codec.synthesizer), ("articulation", codec.articulation)):
+        for key, value in net.state_dict().items():
+            if key not in SHARED:
+                out[f"{prefix}.{key}"] = value.half()
+    out |= {key: codec.synthesizer.state_dict()[key].float() for key in SHARED}
+    return out
+
+
+def restore(codec: Codec, tensors: dict[str, Tensor]) -> None:
+    """Load what ``export`` wrote."""
+    state = codec.state_dict()
+    for key in state:
+        for name in (key, key.split(".", 1)[-1]):
+            if name in tensors:
+                state[key] = tensors[name].float()
+                break
+    codec.load_state_dict(state)
+    codec.usage.fill_(1.0)
+    codec.sums.copy_(codec.synthesizer.codebooks.vectors)
+
+
+@torch.inference_mode()
+def score(
+    codec: Codec, judge: PhonemeJudge, maker: BatchMaker, clips: list[int], device: torch.device
+) -> dict[str, float]:
+    """L1 and judged frame accuracy by layer on held-out clips, codebook perplexity."""
+    codec.eval()
+    rng = np.random.default_rng(7)
+    batches = [
+        maker.make(clips[i : i + 12], rng, NONE).to(device) for i in range(0, len(clips), 12)
+    ]
+    out: dict[str, float] = {}
+    net = codec.synthesizer
+    for layer in range(MAX_LAYERS + 1):
+        losses, right, frames, seen = [], 0.0, 0.0, []
+        for batch in batches:
+            layers = torch.full((len(batch.mel),), layer, device=device)
+            mel, _, indices, _ = codec(batch, layers)
+            losses.append(float(masked_l1(mel, (batch.mel - net.mel_mean) / net.mel_std, batch.mask)))
+            half = batch.mask[:, ::2].bool()
+            guess = judge(mel)[0].argmax(-1)
+            right += float((guess == batch.labels[:, ::2])[half].sum())
+            frames += float(half.sum())
+            seen.append(indices[batch.pool[:, :, 0].sum(-1).flatten() > 0])
+        out[f"l1_{layer}"] = float(np.mean(losses))
+        out[f"acc_{layer}"] = right / frames
+        if layer:
+            counts = torch.bincount(torch.cat(seen)[:, layer - 1], minlength=CODE_LEVELS).double()
+            share = counts / counts.sum()
+            out[f"perplexity_{layer}"] = float((-(share * (share + 1e-12).log()).sum()).exp())
+    codec.train()
+    return out
+
+
+def _half_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the machine multiplies it natively: nearly twice the steps a minute."""
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=device.type == "cuda" or bool(native())
+    )
+
+
+def train_judge(
+    judge: PhonemeJudge, maker: BatchMaker, codec: Codec, seconds: float,
+    draw: Any, device: torch.device, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Teach the phoneme classifier on true frames."""
+    optimiser = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.01)
+    net, begin, step = codec.synthesizer, time.monotonic(), 0
+    while (spent := time.monotonic() - begin) < seconds:
+        optimiser.param_groups[0]["lr"] = 2e-3 * max(0.02, 1 - spent / seconds)
+        batch = maker.make(draw(), rng, Augment(jitter_ticks=0, confuse=0.0)).to(device)
+        with _half_precision(device):
+            logits, _ = judge((batch.mel - net.mel_mean) / net.mel_std)
+        logits = logits.float()
+        half = batch.mask[:, ::2].bool()
+        loss = functional.cross_entropy(logits[half], batch.labels[:, ::2][half])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        step += 1
+        if step % 25 == 0:
+            right = (logits[half].argmax(-1) == batch.labels[:, ::2][half]).float().mean()
+            print(f"judge {step}: loss {loss:.3f} accuracy {right:.3f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the synthesizer and articulation codes.")
+    parser.add_argument("--data", type=Path, required=True, help="speech folder with manifest.tsv")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
+    parser.add_argument("--out", type=Path, default=Path("runs/codec"))
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--judge-minutes", type=float, default=3.0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--adversarial-from", type=float, default=0.45, help="share of the time")
+    parser.add_argument("--mse-dtw", type=float, default=0.0, help="weight of the timing-free term")
+    parser.add_argument("--install", action="store_true", help="also write assets/models")
+    run(parser.parse_args())
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train for ``options.minutes``."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    name = options.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    options.out.mkdir(parents=True, exist_ok=True)
+    corpus = Corpus(options.data, options.cache)
+    basis = voice_basis(corpus)
+    maker = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector)
+    clips = corpus.select("train")
+    weights = corpus.draw_weights(clips)
+    dev = corpus.select("dev", ("librispeech",))
+
+    def draw() -> list[int]:
+        return [clips[i] for i in rng.choice(len(clips), BATCH, p=weights)]
+
+    codec, judge, patch = Codec().to(device), PhonemeJudge().to(device), PatchJudge().to(device)
+    _statistics(codec, corpus, clips, weights, rng)
+    ema = copy.deepcopy(codec)
+    main_opt = torch.optim.AdamW(codec.parameters(), LEARNING_RATE, (0.9, 0.98), weight_decay=0.01)
+    patch_opt = torch.optim.AdamW(patch.parameters(), JUDGE_RATE, (0.5, 0.9))
+    checkpoint = options.out / "last.pt"
+    step, spent_before = 0, 0.0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        for part, key in ((codec, "codec"), (ema, "ema"), (judge, "judge"), (patch, "patch")):
+            part.load_state_dict(saved[key])
+        main_opt.load_state_dict(saved["main_opt"])
+        patch_opt.load_state_dict(saved["patch_opt"])
+        step, spent_before = int(saved["step"]), float(saved["spent"])
+        print(f"resumed at step {step}", flush=True)
+    else:
+        try:
+            restore(codec, load_weights("codec")[0])
+            ema.load_state_dict(codec.state_dict())
+            print("starting from the shipped weights", flush=True)
+        except WeightsError:
+            print("starting from scratch", flush=True)
+    judge_path = options.out / "judge.pt"
+    if not checkpoint.is_file() and judge_path.is_file():
+        judge.load_state_dict(torch.load(judge_path, map_location=device, weights_only=True))
+    elif not checkpoint.is_file():
+        train_judge(judge, maker, codec, 60 * options.judge_minutes, draw, device, rng)
+        torch.save(judge.state_dict(), judge_path)
+    judge.requires_grad_(False).eval()
+
+    begin, total = time.monotonic(), 60 * options.minutes
+    next_score = min(SCORE_EVERY_S, total / 4)
+    best = float("inf")
+    while (spent := time.monotonic() - begin) < total:
+        progress = (spent_before + spent) / (spent_before + total)
+        warm = min(1.0, (step + 1) / 100)
+        rate = warm * (0.03 + 0.97 * 0.5 * (1 + float(np.cos(np.pi * progress))))
+        main_opt.param_groups[0]["lr"] = LEARNING_RATE * rate
+        batch = maker.make(draw(), rng, Augment()).to(device)
+        with _half_precision(device):
+            parts = _step(codec, judge, patch, batch, main_opt, patch_opt,
+                          progress >= options.adversarial_from, options.mse_dtw)  # fmt: skip
+        with torch.no_grad():
+            decay = min(EMA_DECAY, (1 + step) / (10 + step))
+            for slow, fast in zip(ema.parameters(), codec.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+            for slow, fast in zip(ema.buffers(), codec.buffers(), strict=True):
+                slow.copy_(fast)
+        step += 1
+        if step % 25 == 0:
+            text = " ".join(f"{k} {v:.3f}" for k, v in parts.items())
+            print(f"{step} {spent:.0f}s {text}", flush=True)
+        if spent >= next_score or time.monotonic() - begin >= total:
+            next_score += SCORE_EVERY_S
+            scores = score(ema, judge, maker, dev, device)
+            print("score", step, " ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
+            _log(options.out / "curve.csv", {"step": step, "seconds": spent_before + spent, **scores})
+            best = _keep(ema, scores, step, best, options)
+            state = {
+                "codec": codec.state_dict(), "ema": ema.state_dict(), "judge": judge.state_dict(),
+                "patch": patch.state_dict(), "main_opt": main_opt.state_dict(),
+                "patch_opt": patch_opt.state_dict(), "step": step, "spent": spent_before + spent,
+            }  # fmt: skip
+            torch.save(state, checkpoint.with_suffix(".partial"))
+            os.replace(checkpoint.with_suffix(".partial"), checkpoint)
+
+
+def _step(
+    codec: Codec, judge: PhonemeJudge, patch: PatchJudge, batch: Batch,
+    main_opt: torch.optim.Optimizer, patch_opt: torch.optim.Optimizer,
+    adversarial: bool, mse_dtw: float,
+) -> dict[str, float]:  # fmt: skip
+    """One update of the codec, and of the discriminator when it takes part."""
+    net = codec.synthesizer
+    target = (batch.mel - net.mel_mean) / net.mel_std
+    layers = torch.randint(0, MAX_LAYERS + 1, (len(target),), device=target.device)
+    mel, voicing, _, commit = codec(batch, layers, learn=True)
+    l1 = masked_l1(mel, target, batch.mask)
+    feature, entropy = judge_loss(judge, mel, target, batch.labels, batch.mask)
+    voiced = functional.binary_cross_entropy_with_logits(voicing, batch.voicing, weight=batch.mask)
+    loss = l1 + 0.6 * feature + 0.08 * entropy + 0.1 * voiced + 0.25 * commit
+    parts = {"l1": l1.item(), "feature": feature.item(), "ce": entropy.item(), "commit": commit.item()}
+    if mse_dtw:
+        from engine.training.timing import soft_dtw
+
+        timing = soft_dtw(mel[:, ::2], target[:, ::2])
+        loss = loss + mse_dtw * timing
+        parts["dtw"] = timing.item()
+    if adversarial:
+        # Half of the clips and half of their length: the discriminator must stay cheap.
+        half = (slice(0, len(mel) // 2), slice(0, mel.shape[1] // 2))
+        hide = batch.mask[half][..., None]
+        fake, real = mel[half] * hide, target[half] * hide
+        told, _ = patch(fake.detach())
+        truth, _ = patch(real)
+        against = functional.relu(1 + told).mean() + functional.relu(1 - truth).mean()
+        patch_opt.zero_grad()
+        against.backward()
+        patch_opt.step()
+        patch.requires_grad_(False)
+        said, maps = patch(fake)
+        with torch.no_grad():
+            _, wanted = patch(real)
+        matching = torch.stack(
+            [functional.l1_loss(a, b) for a, b in zip(maps, wanted, strict=True)]
+        ).mean()
+        loss = loss - 0.05 * said.mean() + 0.3 * matching
+        patch.requires_grad_(True)
+        parts |= {"patch": against.item(), "matching": matching.item()}
+    main_opt.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+    main_opt.step()
+    return parts
+
+
+def _statistics(
+    codec: Codec, corpus: Corpus, clips: list[int], weights: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Mean and spread of every mel bin over training speech, as it will be drawn."""
+    chosen = np.random.default_rng(1).choice(clips, 300, p=weights)
+    spans = [corpus.clips[n] for n in chosen]
+    mel = np.concatenate(
+        [np.asarray(corpus.mel[c.first_frame : c.first_frame + c.frames], np.float32) for c in spans]
+    )
+    for net in (codec.synthesizer, codec.articulation):
+        net.mel_mean.copy_(torch.from_numpy(mel.mean(0)))
+        net.mel_std.copy_(torch.from_numpy(mel.std(0)))
+
+
+def _log(path: Path, row: dict[str, float]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _keep(
+    ema: Codec, scores: dict[str, float], step: int, best: float, options: argparse.Namespace
+) -> float:
+    """Write the weights when they score better (or sharpen under the discriminator)."""
+    mean = float(np.mean([scores[f"l1_{k}"] for k in range(MAX_LAYERS + 1)]))
+    if mean > best * 1.02:  # the discriminator trades a little L1 for sharpness
+        return best
+    metadata = {"step": step, "scores": scores, "data": "see assets/models/codec.md"}
+    save_weights("codec", export(ema), metadata, options.out)
+    if options.install:
+        save_weights("codec", export(ema), metadata, MODELS_DIR)
+    return min(best, mean)
+
+
+if __name__ == "__main__":
+    main()
