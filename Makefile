@@ -36,9 +36,9 @@ $(VENV)/.system: .ci/system-packages
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.system
 	@echo "Installing Sottovoce into $(VENV) (a few minutes, once)"
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	@$(BIN)/python -m pip install --quiet -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m pip install -qq --upgrade pip
+	@$(BIN)/python -m pip install -qq $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(BIN)/python -m pip install -qq -e ".[$(EXTRAS)]"
 	@touch $@
 
 setup: $(VENV)/.installed
