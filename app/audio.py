@@ -117,16 +117,23 @@ class FilePort(NullPort):
         *,
         name: str = "file",
         repeat: bool = False,
+        held: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """``speech`` [N] 16 kHz; after its end silence, or from the start with ``repeat``."""
+        """``speech`` [N] 16 kHz; after its end silence, or from the start with ``repeat``.
+        ``held``: silence until ``release``."""
         super().__init__(clock)
         self.microphone = name
         self.loudspeaker = str(out) if out else ""
         self._speech = np.asarray(speech, np.float32)
         self._position = 0
         self._repeat = repeat and len(speech) > 0
+        self._held = held
         self._sink = _FileSink(out) if out else None
+
+    def release(self) -> None:
+        """Let the recording begin."""
+        self._held = False
 
     @property
     def finished(self) -> bool:
@@ -136,7 +143,7 @@ class FilePort(NullPort):
     def captured(self, count: int) -> Pcm:
         out = np.zeros(count, np.float32)
         filled = 0
-        while filled < count:
+        while filled < count and not self._held:
             if self._repeat and self._position >= len(self._speech):
                 self._position = 0
             piece = self._speech[self._position : self._position + count - filled]

@@ -19,7 +19,7 @@ from app.stats import Arm, EventMark
 from engine.decoder import SpeechDecoder
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import SAMPLE_RATE_HZ
-from engine.opus_playout import OpusPlayout
+from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
 from engine.phonemes import SILENCE
 from engine.playout import Playout, PlayoutAction, PlayoutStats, PlayoutStep
 from transport.link import MediaPacket
@@ -54,6 +54,7 @@ class FarEnd:
         self._decoder = SpeechDecoder()
         self._opus = OpusPlayout(opus_frame_ms)
         self._arrivals: OrderedDict[int, float] = OrderedDict()
+        self._opus_shift: int | None = None  # position in the Opus arm's sound - media time
         self._next_index: int | None = None
         self._talked_ms = float("-inf")
 
@@ -99,7 +100,7 @@ class FarEnd:
             self._speak(self._playout.pull(now_ms), now_ms, queued_ms)
         queue = self.sound.queues["opus"]
         while len(queue) < count + AHEAD:
-            self._add("opus", self._opus.pull(now_ms))
+            self._play_opus(now_ms, queued_ms, offset_ms)
         heard, phonemes, opus = self.sound.take(count)
         self.level.push(heard, now_ms)
         return heard, phonemes, opus
@@ -110,12 +111,26 @@ class FarEnd:
             if len(self._arrivals) > KEPT_ARRIVALS:
                 self._arrivals.popitem(last=False)
             self.delays.on_arrival(event.start_tick, now_ms, offset_ms)
+            if self._meter and self._opus_shift is not None:
+                at = event.start_tick * SAMPLES_PER_TICK + self._opus_shift
+                self._meter.said("opus", at, event.phoneme)
         self._playout.push(event, now_ms)
 
     def _add(self, arm: Arm, pcm: Pcm) -> None:
         self.sound.add(arm, pcm)
         if self._meter:
             self._meter.listen(arm, pcm)
+
+    def _play_opus(self, now_ms: float, queued_ms: float, offset_ms: float | None) -> None:
+        pcm = self._opus.pull(now_ms)
+        timestamp = self._opus.last_timestamp
+        if timestamp is not None:
+            media = timestamp * SAMPLE_RATE_HZ // CLOCK_RATE_HZ
+            self._opus_shift = self.sound.position("opus") - media
+            waiting = len(self.sound.queues["opus"]) * 1000.0 / SAMPLE_RATE_HZ
+            media_ms = media * 1000.0 / SAMPLE_RATE_HZ
+            self.delays.on_opus(media_ms, now_ms + waiting + queued_ms, offset_ms)
+        self._add("opus", pcm)
 
     def _speak(self, step: PlayoutStep, now_ms: float, queued_ms: float) -> None:
         spoken = step.spoken
@@ -125,6 +140,9 @@ class FarEnd:
             return
         pcm = self._decoder.speak(spoken)
         event = spoken.event
+        if step.action is PlayoutAction.EXPAND:  # more of the one before
+            self._add("phonemes", pcm)
+            return
         concealed = step.action is PlayoutAction.CONCEAL
         self._holes(event, now_ms, at)
         arrived_ms = self._arrivals.get(event.index)

@@ -27,7 +27,7 @@ from engine.recognizer import StreamingRecognizer
 log = logging.getLogger(__name__)
 
 WINDOW_S: Final = 10.0
-SETTLE_S: Final = 0.4  # the newest stretch: the recogniser has not decided yet
+SETTLE_S: Final = 0.8  # the newest stretch: recognisers and late events are not done with it
 PIECE: Final = SAMPLE_RATE_HZ // 10
 MAX_PIECES: Final = 40  # 4 s of each arm wait at most; drops the oldest
 BUSY_PIECES: Final = 15  # 1.5 s wait: from here on an arm is heard every other DUTY_S only

@@ -84,13 +84,16 @@ class NearEnd:
             self._opus.set_expected_loss(percent)
             self._opus_loss = percent
 
-    def step(self, pcm: Pcm, link: Link | None, now_ms: float, latency_ms: float) -> None:
+    def step(
+        self, pcm: Pcm, link: Link | None, now_ms: float, latency_ms: float, echo_ms: float
+    ) -> None:
         """Everything the microphone heard since the last step, [N]; ``link`` None: there
-        was no connection yet, so only the level is shown."""
+        was no connection yet, so only the level is shown. ``echo_ms``: from handing a sample to
+        the loudspeaker to hearing its echo."""
         if len(pcm) > MAX_STEP:
             self.skipped += len(pcm) - MAX_STEP
             pcm = pcm[-MAX_STEP:]
-        clean = self.guard.clean(pcm, latency_ms)
+        clean = self.guard.clean(pcm, echo_ms)
         self.level.push(clean, now_ms)
         if not self.open:
             clean = np.zeros_like(clean)

@@ -1,0 +1,388 @@
+"""A call: the state machine, and the threads that carry it.
+
+Who runs, and by what rules:
+
+* PortAudio's callbacks (``app.devices``): copy samples and count, nothing else.
+* ``engine`` (``app.engine_worker``): every 10 ms encodes, decodes and mixes; the only thread that
+  touches torch. Waits for nobody: what comes too fast is dropped by bounded queues and counted.
+* ``sottovoce-link`` (``transport.rtc``): asyncio; owns the sockets; drops the oldest packets.
+* ``adaptation`` (``app.voice_worker``): lowest priority; learns the talker's voice.
+* ``meter`` (``app.heard_meter``): low priority; recognises what is heard; skips when it is late.
+* ``recorder`` (``app.recorder``): the only one that waits for the disk.
+* ``devices``: opens and reopens sound devices.
+* The window's thread and any other: call the methods below, which return at once, and read
+  ``stats()``, an immutable value.
+
+Between threads go plain values, futures and bounded queues. A voice descriptor lives in memory
+only and is wiped at hang-up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.audio import AudioPort
+from app.call_recording import CallRecording
+from app.call_state import CallState, may_move
+from app.call_switches import CallSwitches, impairment_words
+from app.call_words import CallWords, version_notice
+from app.clock import Clock, SystemClock
+from app.network import STREAM_VERSION, Network, ice_settings
+from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS, Settings, clean_name
+from app.stats import ARMS, Arm, CallStats, ChatLine, EventMark
+from engine.errors import SottovoceError
+from engine.events import Pcm
+from transport.control import Bye, ByeReason
+from transport.impair import ImpairmentSettings
+from transport.state import LinkState, RtcSettings
+
+if TYPE_CHECKING:
+    from app.engine_worker import EngineWorker
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 0.15  # for the bye to leave before the socket closes
+MAX_FAILED_STEPS = 50  # half a second of nothing but errors: the call cannot go on
+
+
+class Call:
+    """One call from idle to ended. Implements ``app.call_controls.CallControls``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        audio: AudioPort,
+        on_change: Callable[[], None] | None = None,
+        rtc: RtcSettings | None = None,
+        clock: Clock | None = None,
+        seed: int = 1,
+    ) -> None:
+        """``rtc`` replaces what the settings say about STUN and TURN; ``seed`` is that of an
+        impaired link. Nothing is opened before ``create_invite`` or ``accept_invite``.
+
+        Raises SottovoceError when a STUN or TURN address makes no sense.
+        """
+        self._settings = settings
+        self._audio = audio
+        self._on_change = on_change
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.RLock()
+        self._state = CallState.IDLE
+        self._notice = ""
+        self._peer_name = self._peer_version = ""
+        self._greeted = False
+        self._began_ms = 0.0
+        self._ended: Future[None] | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._worker: EngineWorker | None = None
+        self._hello_due = False
+        self._last_stats = CallStats()
+        self.network = Network(rtc or RtcSettings(ice_settings(settings)), self._link_state, seed)
+        self.recording = CallRecording(self.network.say, settings.recordings_folder())
+        self._words = CallWords(self.network, self.recording, self._on_hello, self._on_bye)
+        self._switches = CallSwitches(
+            arm="opus" if settings.arm == "opus" else "phonemes",
+            layers=settings.layers,
+            volume=settings.volume,
+            opus_rate_bps=settings.opus_rate_bps,
+            opus_frame_ms=settings.opus_frame_ms,
+            processing=(
+                settings.echo_cancellation,
+                settings.noise_suppression,
+                settings.gain_control,
+            ),
+            tell=self._tell,
+            recording_info=self._recording_info,
+            push_to_talk=settings.push_to_talk != "off",
+        )
+
+    # starting and ending
+
+    def create_invite(self) -> Future[str]:
+        return self._start(CallState.INVITING, self.network.create_invite)
+
+    def accept_invite(self, code: str) -> Future[str]:
+        return self._start(CallState.CONNECTING, lambda: self.network.accept_invite(code))
+
+    def accept_answer(self, code: str) -> Future[None]:
+        done: Future[None] = Future()
+        try:
+            self.network.accept_answer(code)
+            self._move(CallState.CONNECTING)
+            done.set_result(None)
+        except SottovoceError as error:
+            done.set_exception(error)
+        return done
+
+    def hang_up(self) -> Future[None]:
+        return self._end("", ByeReason.HANG_UP)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Hang up and wait until every thread is gone."""
+        with contextlib.suppress(TimeoutError):
+            self.hang_up().result(timeout_s)
+
+    # in the call
+
+    def set_muted(self, muted: bool) -> None:
+        self._switches.muted = muted
+        self._words.say_media(not self._switches.microphone_open)
+
+    def set_push_to_talk(self, enabled: bool) -> None:
+        self._switches.push_to_talk = enabled
+
+    def set_talk_key(self, held: bool) -> None:
+        self._switches.talk_key = held
+
+    def set_volume(self, volume: float) -> None:
+        self._switches.volume = float(np.clip(volume, 0.0, 2.0))
+
+    def set_arm(self, arm: Arm) -> None:
+        if arm not in ARMS:
+            raise SottovoceError(f"There is no arm {arm!r}: choose phonemes or opus.")
+        self._switches.arm = arm
+
+    def set_opus(self, rate_bps: int, frame_ms: int) -> None:
+        low, high = min(OPUS_RATES_BPS), max(OPUS_RATES_BPS)
+        if not low <= rate_bps <= high or frame_ms not in OPUS_FRAMES_MS:
+            raise SottovoceError(
+                f"Opus runs at {low} to {high} bit/s with frames of 20, 40 or 60 ms here."
+            )
+        self._switches.opus_rate_bps, self._switches.opus_frame_ms = rate_bps, frame_ms
+
+    def set_impairment(self, settings: ImpairmentSettings | None) -> None:
+        self.network.set_impairment(settings)
+        self._switches.impairment_words = impairment_words(settings)
+
+    def set_processing(self, echo: bool, noise: bool, gain: bool) -> None:
+        self._switches.processing = (echo, noise, gain)
+
+    def set_audio(self, audio: AudioPort) -> None:
+        if self._thread is None:
+            self._audio = audio
+            return
+
+        def change() -> None:
+            audio.start()
+            old, self._audio = self._audio, audio
+            old.close()
+
+        threading.Thread(target=change, name="devices", daemon=True).start()
+
+    def request_recording(self) -> None:
+        if self._state is CallState.ACTIVE:
+            self.recording.request()
+
+    def refuse_recording(self) -> None:
+        self.recording.refuse()
+
+    def stop_recording(self) -> None:
+        self.recording.stop()
+
+    def send_chat(self, text: str) -> None:
+        self._words.send_chat(text, self._clock.now_ms() - self._began_ms)
+
+    # looking at it
+
+    @property
+    def state(self) -> CallState:
+        return self._state
+
+    def chat(self) -> tuple[ChatLine, ...]:
+        return self._words.chat_lines()
+
+    def stats(self) -> CallStats:
+        worker = self._worker
+        stats = self._last_stats if worker is None else worker.stats
+        return dataclasses.replace(
+            stats,
+            state=self._state,
+            notice=self._notice or self._audio.notice,
+            peer_name=self._peer_name,
+            peer_version=self._peer_version,
+        )
+
+    def near_events(self) -> tuple[EventMark, ...]:
+        worker = self._worker
+        return () if worker is None else self._from_beginning(tuple(worker.near.marks))
+
+    def far_events(self) -> tuple[EventMark, ...]:
+        worker = self._worker
+        return () if worker is None else self._from_beginning(tuple(worker.far.marks))
+
+    def heard(self, since_sample: int) -> tuple[int, Pcm]:
+        worker = self._worker
+        pieces = [] if worker is None else list(worker.heard)
+        if not pieces:
+            return since_sample, np.zeros(0, np.float32)
+        end = pieces[-1][0] + len(pieces[-1][1])
+        start = max(since_sample, end - 2 * 16_000)
+        parts = [pcm[max(0, start - at) :] for at, pcm in pieces if at + len(pcm) > start]
+        return end, np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _from_beginning(self, marks: tuple[EventMark, ...]) -> tuple[EventMark, ...]:
+        began_ms = self._began_ms
+        return tuple(dataclasses.replace(mark, at_ms=mark.at_ms - began_ms) for mark in marks)
+
+    # inside
+
+    def _start(self, state: CallState, begin: Callable[[], Future[str]]) -> Future[str]:
+        with self._lock:
+            try:
+                if self._state is not CallState.IDLE:
+                    raise SottovoceError("This call was started already: hang up first.")
+                code = begin()
+            except SottovoceError as error:
+                failed: Future[str] = Future()
+                failed.set_exception(error)
+                return failed
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
+            self._move(state)
+        return code
+
+    def _run(self) -> None:
+        """The engine worker's life."""
+        from app.engine_worker import EngineWorker, pace
+
+        worker = None
+        try:
+            self._audio.start()
+            worker = EngineWorker(
+                self._switches, self.network, self.recording, self._words, self._clock
+            )
+            self._worker = worker
+            failures, next_ms = 0, self._clock.now_ms()
+            while not self._stop.is_set():
+                next_ms = pace(next_ms, self._clock)
+                try:
+                    if self._hello_due:
+                        self._hello_due = False
+                        self._words.begin(clean_name(self._settings.name), self._clock.now_ms())
+                    worker.step(self._state, self._began_ms, self._audio)
+                    failures = 0
+                except Exception:
+                    failures += 1
+                    log.exception("a step of the engine worker failed")
+                    if failures >= MAX_FAILED_STEPS:
+                        raise
+        except SottovoceError as error:
+            self._end(str(error), ByeReason.HANG_UP)
+        except Exception as error:
+            log.exception("the engine worker failed")
+            self._end(f"The call cannot go on ({type(error).__name__}).", ByeReason.HANG_UP)
+        finally:
+            self._stop.wait()
+            if worker is not None:
+                self._last_stats = worker.stats
+                self._worker = None
+                worker.close()
+            self.recording.close()
+            self._audio.close()
+
+    def _link_state(self, state: LinkState) -> None:
+        """From the link's thread."""
+        if state is LinkState.CONNECTED:
+            self._hello_due = True
+            if self._state is CallState.RECONNECTING and self._greeted:
+                self._move(CallState.ACTIVE, notice="")
+            elif self._state is CallState.CONNECTING:
+                self._move(CallState.VERIFYING)
+        elif state is LinkState.RECONNECTING:
+            self._move(CallState.RECONNECTING, "The connection was lost; trying to get it back.")
+        elif state is LinkState.FAILED:
+            link = self.network.link
+            self._end((link.failure if link else None) or "The connection failed.", None)
+        elif state is LinkState.CLOSED:
+            self._end("The other side hung up.", None)
+
+    def _on_hello(self, name: str, version: int, same_models: bool) -> None:
+        """From the engine worker."""
+        self._peer_name, self._peer_version = name, str(version)
+        if version != STREAM_VERSION:
+            self._end(version_notice(name, version), ByeReason.VERSION)
+            return
+        if not self._greeted:
+            self._greeted = True
+            self._began_ms = self._clock.now_ms()
+        notice = "" if same_models else "The other side has other models; voices may sound odd."
+        if self._state in (CallState.VERIFYING, CallState.RECONNECTING):
+            self._move(CallState.ACTIVE, notice)
+
+    def _on_bye(self, reason: ByeReason) -> None:
+        """From the engine worker."""
+        words = {
+            ByeReason.HANG_UP: "The other side hung up.",
+            ByeReason.VERSION: "The other side has another version; update both and call again.",
+            ByeReason.BUSY: "The other side is in another call.",
+        }
+        self._end(words[reason], None)
+
+    def _tell(self, notice: str) -> None:
+        self._notice = notice
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._on_change is not None:
+            try:
+                self._on_change()
+            except Exception:
+                log.exception("on_change failed")
+
+    def _move(self, state: CallState, notice: str | None = None) -> bool:
+        with self._lock:
+            if not may_move(self._state, state):
+                return False
+            log.info("call: %s -> %s", self._state, state)
+            self._state = state
+            if notice is not None:
+                self._notice = notice
+        self._changed()
+        return True
+
+    def _end(self, notice: str, bye: ByeReason | None) -> Future[None]:
+        """Move to ended and clean up on a thread of its own, once."""
+        with self._lock:
+            if self._ended is not None:
+                return self._ended
+            ended: Future[None] = Future()
+            self._ended = ended
+        threading.Thread(
+            target=self._clean_up, args=(bye, ended), name="hang-up", daemon=True
+        ).start()
+        self._move(CallState.ENDED, notice)
+        return ended
+
+    def _clean_up(self, bye: ByeReason | None, ended: Future[None]) -> None:
+        try:
+            if bye is not None and self.network.connected:
+                self.network.say(Bye(bye))
+                threading.Event().wait(GOODBYE_S)
+            self.network.close()
+            self._stop.set()
+            thread = self._thread
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=15.0)
+        except Exception:
+            log.exception("hanging up")
+        finally:
+            self._stop.set()
+            ended.set_result(None)
+
+    def _recording_info(self, stats: CallStats) -> Mapping[str, Any]:
+        return {
+            "title": f"Call with {self._peer_name}" if self._peer_name else "A call",
+            "consent": "both sides agreed",
+            "link": stats.impairment or "as it was",
+            "opus": {"rate_bps": stats.opus_rate_bps, "frame_ms": stats.opus_frame_ms},
+            "packets": "sent_ms is media time on the talker's clock, arrival_ms the receiver's",
+        }
