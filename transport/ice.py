@@ -35,6 +35,11 @@ DATAGRAMS_PER_S = 2000.0  # both arms with copies stay below 200
 GATHER_TIMEOUT_S = 4
 LOOPBACK = "127.0.0.1"
 
+STUN_RTO_S = 0.2
+STUN_RETRIES = 7
+STUN_REPEAT_S = 0.08
+"""aioice begins at 0.5 s and doubles, which at 30 % loss is seconds before a pair is found."""
+
 
 def clock_ms() -> float:
     """The one clock of real calls: monotonic milliseconds."""
@@ -114,6 +119,8 @@ class IceConnection(Connection):
         ports: dict[str, int],
         on_restart: Callable[[], None],
     ) -> None:
+        stun.RETRY_RTO = STUN_RTO_S
+        stun.RETRY_MAX = STUN_RETRIES
         super().__init__(
             ice_controlling=role is Role.CALLER,
             local_username=credentials[0],
@@ -268,6 +275,17 @@ class GuardedStunProtocol(StunProtocol):
     """aioice's socket, with the flood guard before it and nothing thrown at the event loop."""
 
     receiver: IceConnection
+
+    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        """Requests go out twice: on a link that loses half, one round trip in four succeeds."""
+        super().send_stun(message, addr)
+        if message.message_class == stun.Class.REQUEST:
+            loop = asyncio.get_running_loop()
+            loop.call_later(STUN_REPEAT_S, self._send_again, message, addr)
+
+    def _send_again(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        if message.transaction_id in self.transactions and not self.transport.is_closing():
+            super().send_stun(message, addr)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         if not isinstance(data, bytes) or not self.receiver.admit(data):

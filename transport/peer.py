@@ -25,6 +25,7 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 from aiortc.rtcsctptransport import RTCSctpCapabilities
+from OpenSSL import SSL
 
 from transport.control import MAX_CONTROL_BYTES
 from transport.description import PeerDescription, Role
@@ -36,6 +37,9 @@ from transport.impair import Impairment
 SCTP_PORT = 5000
 CONTROL_QUEUE = 64  # messages waiting for the channel; newer ones are dropped and counted
 CONTROL_BUFFERED_BYTES = 8192  # more than this un-acknowledged: the far end does not keep up
+FLIGHT_FIRST_S = 0.3
+FLIGHT_LAST_S = 1.2
+FLIGHT_REPEATS = 30
 SETTLE_S = 0.05  # for the last datagrams to leave before the socket closes
 
 
@@ -44,7 +48,12 @@ class IdentityRefused(Exception):
 
 
 class _PinnedDtls(RTCDtlsTransport):
-    """DTLS that takes only the pinned certificate, and hands SRTP payloads on undecoded."""
+    """DTLS that takes only the pinned certificate, and hands SRTP payloads on undecoded.
+
+    On a bad link the handshake would take OpenSSL's timers half a minute (1 s, 2 s, 4 s, …), so
+    the last flight is repeated sooner than that, byte for byte, until the far end shows that it
+    went on. DTLS drops the copies it did not need.
+    """
 
     def __init__(
         self,
@@ -61,6 +70,10 @@ class _PinnedDtls(RTCDtlsTransport):
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self.refused = False
+        self._flight = b""
+        self._repeats = 0
+        self._handshake_sent = False
+        self._settled = False  # something only a finished handshake can have sent was received
 
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         connection: Any = self._ssl
@@ -70,10 +83,38 @@ class _PinnedDtls(RTCDtlsTransport):
             self.refused = True
             self._set_state(State.FAILED)
 
+    async def _write_ssl(self) -> None:
+        connection: Any = self._ssl
+        try:
+            data = connection.bio_read(1500)
+        except SSL.Error:
+            return
+        if not self._settled and not self._handshake_sent:
+            self._flight = data
+            self._repeats = 0
+        await self.transport._send(data)
+
+    async def finish_handshake(self) -> None:
+        """Send what the handshake left to send, which aiortc only does with the next data."""
+        await self._write_ssl()
+        self._handshake_sent = True
+
+    async def repeat_flights(self) -> None:
+        """Run beside the handshake, and on until the far end is known to have finished."""
+        while not self._settled and self._repeats < FLIGHT_REPEATS:
+            repeats, flight = self._repeats, self._flight
+            await asyncio.sleep(min(FLIGHT_FIRST_S * 1.5**repeats, FLIGHT_LAST_S))
+            if flight and flight is self._flight and not self._settled:
+                self._repeats = repeats + 1
+                with contextlib.suppress(ConnectionError):
+                    await self.transport._send(flight)
+
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        self._settled = True
         self._on_rtp(data)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
+        self._settled = True
         self._on_rtcp(data)
 
     async def _send_data(self, data: bytes) -> None:
@@ -109,7 +150,10 @@ class PeerConnection:
         )
         self.port = DatagramPort(self.ice, role)
         self.lost = asyncio.Event()
+        self.ended = False
+        """The far end closed DTLS, which a crash or a bad link cannot do for it."""
         self._dtls: _PinnedDtls | None = None
+        self._repeating: asyncio.Task[None] | None = None
         self._sctp: GuardedSctpTransport | None = None
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[bytes] = deque(control)  # at most CONTROL_QUEUE; the newest is refused
@@ -123,6 +167,12 @@ class PeerConnection:
     def _lose(self) -> None:
         if not self._closed:
             self.lost.set()
+
+    def _dtls_changed(self) -> None:
+        if not self.connected:
+            # an authenticated goodbye, unless the socket went away under it
+            self.ended = not self._closed and self.ice.nominated is not None
+            self._lose()
 
     async def gather(self) -> None:
         await self.ice.gather_candidates()
@@ -151,13 +201,15 @@ class PeerConnection:
         self._dtls = dtls
         dtls._set_role("server" if self._role is Role.CALLER else "client")
         pinned = RTCDtlsFingerprint("sha-256", remote.fingerprint.hex())
+        self._repeating = asyncio.ensure_future(dtls.repeat_flights())
         await dtls.start(RTCDtlsParameters([pinned]))
         if dtls.refused:
             raise IdentityRefused
         if dtls._state != State.CONNECTED:
             raise ConnectionError("the DTLS handshake failed")
+        await dtls.finish_handshake()
         self.ice.stop_consent_checks()
-        dtls.on("statechange", lambda: None if self.connected else self._lose())
+        dtls.on("statechange", self._dtls_changed)
         sctp = GuardedSctpTransport(dtls, SCTP_PORT)
         self._sctp = sctp
         channel = RTCDataChannel(
@@ -219,6 +271,8 @@ class PeerConnection:
         """Close everything; ``abrupt`` without telling the far end, as a crash would."""
         self._closed = True
         self._waiting.clear()
+        if self._repeating is not None:
+            self._repeating.cancel()
         if self._sctp is not None:
             if abrupt:
                 self._sctp._set_state(self._sctp.State.CLOSED)

@@ -9,7 +9,8 @@ inside the same link: new sockets on the same ports, the same certificates, and 
 credentials that both ends hold since the invite. No signalling is needed while at least one end
 keeps an address the other knows; the end that moved is found as a peer-reflexive candidate. A
 connection counts as lost when nothing authentic arrived for LOST_AFTER_MS although the far end
-answers probes, when DTLS is closed, or when an ICE check shows that the far end has begun anew.
+answers probes, or when an ICE check shows that the far end has begun anew; a DTLS goodbye ends
+the call, like an RTCP one.
 The RTP session lives as long as the link: sequence numbers and counters go on.
 """
 
@@ -37,9 +38,11 @@ from transport.worker import LoopThread
 
 LOST_AFTER_MS = 5_000.0  # with probes four times a second since 2 s: 50 % loss is not an end
 FIRST_ATTEMPT_S = 30.0  # the other end's person may still be pasting the answer
-ATTEMPT_S = 6.0
+ATTEMPT_S = 10.0
 PAUSE_S = 0.4
 POLL_S = 0.05
+BYES = 3  # they may get lost
+BYE_PAUSE_S = 0.02
 
 OUTBOX_PACKETS = 256
 INBOX_PACKETS = 512
@@ -211,9 +214,10 @@ class RtcLink:
     async def _shut(self, abrupt: bool) -> None:
         run, self._run = self._run, None
         peer = self._peer
-        if not abrupt and peer is not None and peer.connected:
-            for _ in range(2):  # it may get lost
+        for _ in range(0 if abrupt else BYES):
+            if peer is not None and peer.connected:
                 await peer.send_media(self._session.pack_bye())
+                await asyncio.sleep(BYE_PAUSE_S)
         if self._state is not LinkState.FAILED:
             self._set_state(LinkState.CLOSED)
         if run is not None:
@@ -279,7 +283,7 @@ class RtcLink:
                 left_s = max(deadline_s - loop.time(), 0.1)
                 await asyncio.wait_for(self._attempt(peer), min(attempt_s, left_s))
                 await self._stay(peer)
-                if not self._heard_bye:
+                if not (self._heard_bye or peer.ended):
                     self._set_state(LinkState.RECONNECTING)
                 deadline_s = loop.time() + self.settings.reconnect_for_s
                 attempt_s = ATTEMPT_S
@@ -292,7 +296,8 @@ class RtcLink:
                 self.dropped["attempts"] += 1
                 await asyncio.sleep(PAUSE_S * (0.5 + secrets.randbelow(1000) / 1000.0))
             self._unsent = peer.unsent_control()
-            await peer.close()
+            self._heard_bye |= peer.ended
+            await peer.close(abrupt=not self._heard_bye)
             self._peer = None  # only now: whoever cancels this closes it in our place
             if self._state is LinkState.FAILED:
                 return

@@ -1,0 +1,87 @@
+"""One end of a call in a process of its own, for the network namespace tests.
+
+Prints its code, reads the other's from standard input, talks for a while at the pace of the
+phoneme arm, and prints what it heard as one line of JSON. Not a test itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from transport.control import Hello, encode_control, parse_control
+from transport.description import Role
+from transport.ice import clock_ms
+from transport.invite import decode_invite, encode_invite
+from transport.rtc import RtcLink
+from transport.state import LinkState, RtcSettings
+
+INTERVAL_MS = 160
+PAYLOAD_BYTES = 40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=["caller", "callee"])
+    parser.add_argument("--seconds", type=float, required=True)
+    options = parser.parse_args()
+    role = Role[options.role.upper()]
+    states: list[str] = []
+    link = RtcLink(
+        role,
+        RtcSettings(connect_for_s=25, reconnect_for_s=25),
+        on_state=lambda s: states.append(s.value),
+    )
+    print(encode_invite(link.gather().result(10)), flush=True)
+    other = Role.CALLEE if role is Role.CALLER else Role.CALLER
+    link.connect(decode_invite(sys.stdin.readline(), other))
+    begun_s = time.monotonic()
+    connected_s: float | None = None
+    heard: list[tuple[int, int]] = []
+    hello = ""
+    sent = 0
+    next_ms = clock_ms()
+    while connected_s is None or time.monotonic() - connected_s < options.seconds:
+        if link.state is LinkState.CONNECTED and connected_s is None:
+            connected_s = time.monotonic()
+            link.send_control(encode_control(Hello(options.role)))
+        if link.state in (LinkState.FAILED, LinkState.CLOSED):
+            break
+        now_ms = clock_ms()
+        if now_ms >= next_ms:
+            next_ms = now_ms + INTERVAL_MS
+            link.send("phonemes", 16 * INTERVAL_MS * sent, bytes(PAYLOAD_BYTES), now_ms)
+            sent += 1
+        heard += [(p.sequence_number, p.timestamp) for p in link.receive(now_ms)]
+        for message in link.receive_control():
+            parsed = parse_control(message)
+            if isinstance(parsed, Hello):
+                hello = parsed.name
+        time.sleep(0.01)
+    stats = link.stats(clock_ms())
+    result = {
+        "state": link.state.value,
+        "states": states,
+        "failure": link.failure,
+        "connect_s": None if connected_s is None else connected_s - begun_s,
+        "sent": stats.phonemes.packets_sent,
+        "received": stats.phonemes.packets_received,
+        "lost": stats.phonemes.packets_lost,
+        "unique": len(set(heard)),
+        "heard": len(heard),
+        "wire_bytes_sent": stats.phonemes.wire_bytes_sent,
+        "round_trip_ms": stats.round_trip_ms,
+        "jitter_ms": stats.phonemes.jitter_ms,
+        "hello": hello,
+        "reconnections": link.reconnections,
+        "drops": dict(link.drops()),
+    }
+    time.sleep(0.5)  # so that the other end finishes counting before it hears of the end
+    link.close()
+    print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
