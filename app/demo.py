@@ -23,6 +23,7 @@ from rich.live import Live
 from app.audio import AudioPort, FilePort
 from app.call import Call
 from app.call_state import CallState
+from app.call_switches import impairment_words
 from app.demo_view import meters, one_line, summary_table
 from app.export import Bundle, export_bundle
 from app.options import DemoOptions
@@ -221,7 +222,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     try:
         console.print(
             f"{NAMES[0]} is {demo.talkers[0]}, {NAMES[1]} is {demo.talkers[1]}. "
-            f"The link: {demo.calls[0].stats().impairment or 'as it is'}. Loading the models …"
+            f"The link: {impairment_words(demo.link) or 'as it is'}. Loading the models …"
         )
         if windows:
             from app.demo_windows import run_with_windows

@@ -30,6 +30,7 @@ BLOCK_MS: Final = 10
 WATCH_S: Final = 0.5
 STALLED_MS: Final = 1500.0  # no callback for so long: the device is gone
 RETRY_MS: Final = 2000.0
+DRY_MS: Final = 200  # an open microphone that gives nothing for so long is replaced by silence
 
 _portaudio = threading.Lock()  # opening, closing and rescanning exclude each other
 _open_streams = 0
@@ -132,6 +133,7 @@ class _Stream:
     def close(self) -> None:
         global _open_streams
         stream, self._stream = self._stream, None
+        self._resampler = None
         if stream is None:
             return
         with _portaudio:
@@ -164,9 +166,10 @@ class _Stream:
     # engine worker
 
     def resample(self, pcm: Pcm) -> Pcm:
-        if self._resampler is None or not len(pcm):
+        resampler = self._resampler  # the watchdog may take it away meanwhile
+        if resampler is None or not len(pcm):
             return pcm
-        return np.asarray(self._resampler.resample_chunk(pcm), np.float32)
+        return np.asarray(resampler.resample_chunk(pcm), np.float32)
 
 
 class SoundDevicePort:
@@ -179,6 +182,7 @@ class SoundDevicePort:
         self.notice = ""
         self._passed_ms = 0.0
         self._retry_ms = 0.0
+        self._dry = 0  # samples that should have come since the last ones did
         self._stop = threading.Event()
         self._watchdog: threading.Thread | None = None
 
@@ -205,8 +209,12 @@ class SoundDevicePort:
         self._passed_ms += due / SAMPLES_PER_MS
         if not playback.alive:  # nobody takes what is played: let it run off at the clock's pace
             playback.ring.skip(due * playback.rate_hz // SAMPLE_RATE_HZ)
-        if capture.alive:
+        if capture.alive and len(capture.ring):
+            self._dry = 0
             return capture.resample(capture.ring.read(capture.ring.capacity))
+        self._dry += due
+        if capture.alive and self._dry < DRY_MS * SAMPLES_PER_MS:
+            return np.zeros(0, np.float32)
         return np.zeros(min(due, RING_MS * SAMPLES_PER_MS), np.float32)
 
     def write(self, pcm: Pcm) -> None:

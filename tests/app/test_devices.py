@@ -1,0 +1,155 @@
+"""Real PortAudio streams on a PulseAudio null sink, whose monitor is the microphone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.devices import SoundDevicePort, list_devices
+
+PULSE = shutil.which("pulseaudio")
+needs_pulse = pytest.mark.skipif(
+    PULSE is None or shutil.which("pactl") is None or sys.platform != "linux",
+    reason="no PulseAudio here: install pulseaudio, pulseaudio-utils and libasound2-plugins",
+)
+
+ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+
+ECHO = """
+import time
+import numpy as np
+from app.devices import SoundDevicePort, list_devices
+
+port = SoundDevicePort()
+port.start()
+tone = (0.3 * np.sin(2 * np.pi * 400 * np.arange(160) / 16000)).astype(np.float32)
+heard = []
+end = time.monotonic() + 3.0
+while time.monotonic() < end:
+    while port.queued_ms() < 60:
+        port.write(tone)
+    heard.append(port.read())
+    time.sleep(0.01)
+print("names", bool(port.microphone), bool(port.loudspeaker), len(list_devices("input")))
+pcm = np.concatenate(heard)
+last = pcm[-16000:]
+spectrum = np.abs(np.fft.rfft(last * np.hanning(len(last))))
+print("heard", len(pcm), int(np.argmax(spectrum) * 16000 / len(last)), float(np.abs(last).max()))
+print("latency", port.latency_ms())
+{more}
+port.close()
+"""
+
+UNPLUG = """
+import os, subprocess, sys
+subprocess.run(["pactl", "exit"], check=True)
+time.sleep(3.5)
+port.read()
+time.sleep(0.3)
+print("gone", port.microphone == "", len(port.read()) > 1600, flush=True)
+server = subprocess.Popen(os.environ["SERVER"].split("|"), stderr=subprocess.DEVNULL)
+time.sleep(5.5)
+print("back", bool(port.microphone), bool(port.loudspeaker))
+server.terminate()
+"""
+
+SERVER = (
+    f"{PULSE}|--daemonize=no|--exit-idle-time=-1|-n|-L|module-native-protocol-unix|-L|"
+    "module-null-sink sink_name=call rate=48000 channels=2"
+)
+
+
+@pytest.fixture
+def pulse(tmp_path: Path) -> Iterator[dict[str, str]]:
+    (tmp_path / ".asoundrc").write_text(ASOUNDRC)
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "XDG_RUNTIME_DIR": str(run),
+        "PULSE_SERVER": f"unix:{run}/pulse/native",
+        "PULSE_RUNTIME_PATH": str(run / "pulse"),
+        "SERVER": SERVER,
+    }
+    server = subprocess.Popen(
+        SERVER.split("|"),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(50):
+        if (run / "pulse" / "native").exists():
+            break
+        time.sleep(0.1)
+    else:
+        server.kill()
+        server.wait()
+        pytest.skip("PulseAudio does not start here")
+    subprocess.run(["pactl", "set-default-source", "call.monitor"], env=environment, check=False)
+    try:
+        yield environment
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def play(code: str, environment: dict[str, str]) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[:3000]
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    return {line[0]: line[1:] for line in lines}
+
+
+@needs_pulse
+@pytest.mark.devices
+def test_what_is_played_on_a_real_stream_is_heard_on_another(pulse: dict[str, str]) -> None:
+    found = play(ECHO.replace("{more}", ""), pulse)
+    assert found["names"][:2] == ["True", "True"]
+    samples, peak_hz, level = found["heard"]
+    assert 1.2 * 16_000 < int(samples) < 3.6 * 16_000  # opening takes its time
+    assert abs(int(peak_hz) - 400) < 5
+    assert float(level) > 0.1
+
+
+@needs_pulse
+@pytest.mark.devices
+def test_a_device_that_goes_away_is_opened_again_when_it_returns(pulse: dict[str, str]) -> None:
+    found = play(ECHO.replace("{more}", UNPLUG), pulse)
+    assert found["gone"] == ["True", "True"]  # silence flows meanwhile
+    assert found["back"] == ["True", "True"]
+
+
+def test_without_any_device_silence_flows_and_the_notice_says_so() -> None:
+    if list_devices("input") or list_devices("output"):
+        pytest.skip("this machine has sound devices")
+    port = SoundDevicePort("No such microphone", "No such loudspeaker")
+    port.start()
+    try:
+        assert "choose another one" in port.notice
+        time.sleep(0.1)
+        pcm = port.read()
+        assert len(pcm) >= 800
+        assert not pcm.any()
+        port.write(np.ones(1600, np.float32))
+        time.sleep(0.15)
+        port.read()
+        assert port.queued_ms() == 0.0
+    finally:
+        port.close()
