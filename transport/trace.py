@@ -16,6 +16,7 @@ from engine.errors import SottovoceError
 MAX_LINES = 1_000_000
 MAHIMAHI_BIN_MS = 100.0
 MAHIMAHI_PACKET_BITS = 1500 * 8
+MAHIMAHI_MAX_BINS = 36_000  # one hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,9 @@ def _from_steps(rows: list[tuple[float, ...]]) -> CapacityTrace:
 
 def _from_mahimahi(rows: list[tuple[float, ...]]) -> CapacityTrace:
     bins = int(rows[-1][0] // MAHIMAHI_BIN_MS) + 1
-    if bins > MAX_LINES or any(b[0] < a[0] for a, b in pairwise(rows)):
+    if bins > MAHIMAHI_MAX_BINS:
+        raise SottovoceError("The capacity trace is longer than an hour; cut it.")
+    if any(b[0] < a[0] for a, b in pairwise(rows)):
         raise SottovoceError("The times of a capacity trace must rise; sort its lines.")
     bits = [0.0] * bins
     for row in rows:

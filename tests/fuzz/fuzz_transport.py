@@ -1,0 +1,127 @@
+"""Coverage-guided fuzzing of everything that reads bytes from the network.
+
+``python tests/fuzz/fuzz_transport.py -max_total_time=60`` (libFuzzer's options apply). Needs
+``pip install atheris``; the test suite runs it for a few seconds where that is installed. A
+finding is any exception, any input that takes longer than 50 ms, and any broken round trip.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+with atheris.instrument_imports(include=["transport", "aiortc.rtcsctptransport", "aioice.stun"]):
+    from aioice import stun
+    from aiortc import rtcsctptransport
+
+    from engine.errors import SottovoceError
+    from transport.control import encode_control, parse_control
+    from transport.description import Role, pack_description, unpack_description
+    from transport.guard import harden_sctp
+    from transport.invite import InviteError, decode_invite
+    from transport.rtcp import parse_rtcp
+    from transport.rtp import parse_rtp
+    from transport.session import RtpSession
+    from transport.ticket import ResumeTicket
+    from transport.trace import parse_trace
+
+SLOW_S = 0.05  # far above the millisecond a packet may take, as the machine may be busy
+
+harden_sctp()
+
+
+def fuzz_control(data: bytes) -> None:
+    message = parse_control(data)
+    if message is not None and parse_control(encode_control(message)) != message:
+        raise AssertionError(f"{message} does not come back")
+
+
+def fuzz_description(data: bytes) -> None:
+    description = unpack_description(data)
+    if description is not None and pack_description(description) != data:
+        raise AssertionError("two codes for one description")
+
+
+def fuzz_invite(data: bytes) -> None:
+    with contextlib.suppress(InviteError):
+        decode_invite(data.decode("latin-1"), Role.CALLER)
+
+
+def fuzz_session(data: bytes) -> None:
+    """Packets cut from the input, one length byte each, at rising and falling times."""
+    session = RtpSession()
+    now_ms, at = 0.0, 0
+    while at < len(data):
+        length = data[at]
+        packet = data[at + 1 : at + 1 + length]
+        at += 1 + length
+        now_ms += length
+        session.on_rtp(packet, now_ms)
+        session.on_rtcp(packet, now_ms)
+        session.poll(now_ms)
+    session.take_reports()
+    stats = session.stats()
+    if min(stats.phonemes.packets_lost, stats.opus.packets_lost) < 0:
+        raise AssertionError("lost fewer than none")
+
+
+def fuzz_packets(data: bytes) -> None:
+    parse_rtp(data)
+    parse_rtp(b"\x90\x61" + data)
+    parse_rtcp(data)
+    parse_rtcp(struct.pack("!BBH", 0x81, 200, max(len(data) // 4, 0)) + data)
+
+
+def fuzz_sctp_params(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        rtcsctptransport.decode_params(data)
+
+
+def fuzz_stun(data: bytes) -> None:
+    with contextlib.suppress(ValueError, LookupError, struct.error):  # as the guard does
+        stun.parse_message(data)
+
+
+def fuzz_texts(data: bytes) -> None:
+    with contextlib.suppress(SottovoceError):
+        parse_trace(data.decode("latin-1"))
+    with contextlib.suppress(SottovoceError):
+        ResumeTicket.from_bytes(data)
+
+
+TARGETS: list[Callable[[bytes], None]] = [
+    fuzz_control,
+    fuzz_description,
+    fuzz_invite,
+    fuzz_session,
+    fuzz_packets,
+    fuzz_sctp_params,
+    fuzz_stun,
+    fuzz_texts,
+]
+
+
+def one_input(data: bytes) -> None:
+    if not data:
+        return
+    target = TARGETS[data[0] % len(TARGETS)]
+    begun = time.perf_counter()
+    target(data[1:])
+    if time.perf_counter() - begun > SLOW_S and len(data) <= 1500:
+        begun = time.perf_counter()
+        target(data[1:])  # once more, as another process may have been in the way
+        if time.perf_counter() - begun > SLOW_S:
+            raise AssertionError(f"{target.__name__} is too slow on {data.hex()}")
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()
