@@ -19,7 +19,7 @@ import numpy as np
 from engine.bitstream import walk_block
 from engine.events import TICK_MS, PhonemeEvent
 from engine.playout import Playout, PlayoutAction
-from engine.probability import MAX_BLOCK_EVENTS, Tables, default_tables
+from engine.probability import MAX_BLOCK_EVENTS, SHAPES, Tables, default_tables
 from transport.depacketizer import Depacketizer
 from transport.impair import Impairment, ImpairmentSettings
 from transport.link import MediaPacket
@@ -47,10 +47,11 @@ class TalkerSampler:
             return MAX_BLOCK_EVENTS - 1
         if field == "layers":
             return 3
-        row = self._tables.rows[field][context]
         if field == "hole_exponent":
             return int(self._rng.integers(3, 7))  # 80 ms ... 1.3 s between sentences
-        return int(np.searchsorted(np.cumsum(row), self._rng.integers(row.sum()), side="right"))
+        return int(
+            self._rng.choice(SHAPES[field][-1], p=self._tables.probabilities(field, context))
+        )
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         return int(self._rng.integers(levels))

@@ -27,6 +27,7 @@ from engine.events import (
 )
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.probability import (
+    ENERGY_BANDS,
     HOLE_EXPONENTS,
     MAX_BLOCK_EVENTS,
     NO_CLASS,
@@ -34,12 +35,14 @@ from engine.probability import (
     NO_PHONEME,
     NO_PITCH,
     PHONEME_CLASS,
+    RATES,
     Tables,
     default_tables,
 )
 
 MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * 20  # the costliest event takes about 150 bits
 _WORD_BYTES = 4
+_BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
 
 
@@ -102,7 +105,7 @@ class _Writer(BitCounter):
         The library pads to 32-bit words, which would cost a packet up to three bytes: try the
         shortest prefixes, rounded down and up, and keep the first that reads back.
         """
-        whole = self.encoder.get_compressed().astype(">u4").tobytes()
+        whole: bytes = self.encoder.get_compressed().astype(">u4").tobytes()
         whole += bytes(2 * _WORD_BYTES)
         shortest = max(1, _shortest_bytes(self.total_bits))
         for length in range(shortest, len(whole)):
@@ -153,13 +156,23 @@ class _Context:
     """What the next event's fields depend on: everything comes from this block."""
 
     end_tick: int
+    grid_ticks: int
+    """2 when every boundary of the block lies on a 20 ms grid, as the live recogniser's do."""
     phoneme: int = NO_PHONEME
-    class_before: int = NO_CLASS
+    phoneme_before: int = NO_PHONEME
     duration_ticks: int = 0
     voicing: int = 2  # 0 unvoiced, 1 voiced, 2 first event
     pitch: int = NO_PITCH
     energy: int = NO_ENERGY
     layers: int = MAX_LAYERS + 1
+
+    @property
+    def manner(self) -> int:
+        return NO_CLASS if self.phoneme == NO_PHONEME else PHONEME_CLASS[self.phoneme]
+
+    @property
+    def rate(self) -> int:
+        return min(RATES - 1, (self.duration_ticks + 4) // 5)
 
 
 def walk_block(
@@ -170,10 +183,9 @@ def walk_block(
     A reader takes no events: what it decodes is returned. At most MAX_BLOCK_EVENTS events.
     """
     count = coder.code("count", (), len(events) - 1) + 1
-    context = _Context(end_tick=first_tick)
-    template = PhonemeEvent(
-        index=first_index, phoneme=SILENCE, start_tick=first_tick, duration_ticks=1
-    )
+    even = all(e.duration_ticks % 2 == 0 and (e.start_tick - first_tick) % 2 == 0 for e in events)
+    context = _Context(first_tick, 1 + coder.code("grid", (), int(even)))
+    template = PhonemeEvent(first_index, SILENCE, first_tick, 1)
     walked = []
     for position in range(count):
         event = events[position] if events else template
@@ -184,20 +196,19 @@ def walk_block(
 def _walk_event(
     coder: FieldCoder, context: _Context, event: PhonemeEvent, index: int
 ) -> PhonemeEvent:
-    phoneme = coder.code("phoneme", (context.class_before, context.phoneme), event.phoneme)
+    phoneme = coder.code("phoneme", (context.phoneme_before, context.phoneme), event.phoneme)
     manner = PHONEME_CLASS[phoneme]
     start_tick = context.end_tick + _walk_hole(coder, context, event)
-    rate = min(3, (context.duration_ticks + 4) // 5)
-    duration_ticks = 1 + coder.code("duration", (rate, phoneme), event.duration_ticks - 1)
-    voiced = bool(coder.code("voiced", (context.voicing, phoneme), int(event.voiced)))
+    duration_ticks = _walk_duration(coder, context, event, phoneme)
+    voiced = bool(
+        coder.code("voiced", (context.voicing, context.manner, phoneme), int(event.voiced))
+    )
     pitch = _walk_pitch(coder, context, event) if voiced else (0, 0)
-    energy = coder.code("energy", (manner, context.energy), event.energy)
+    energy = _walk_energy(coder, context, event, voiced, manner)
     layers = coder.code("layers", (context.layers,), len(event.codes))
     given = event.codes + (0,) * MAX_LAYERS
     codes = tuple(coder.code("code", (layer, manner), given[layer]) for layer in range(layers))
-    context.class_before = (
-        NO_CLASS if context.phoneme == NO_PHONEME else PHONEME_CLASS[context.phoneme]
-    )
+    context.phoneme_before = context.phoneme
     context.phoneme = phoneme
     context.end_tick = start_tick + duration_ticks
     context.duration_ticks = duration_ticks
@@ -209,28 +220,42 @@ def _walk_event(
 
 
 def _walk_hole(coder: FieldCoder, context: _Context, event: PhonemeEvent) -> int:
-    """Silence that nobody sent, between two events: a flag, then Elias-gamma in ticks."""
+    """Silence that nobody sent, between two events: a flag, then Elias-gamma in grid steps."""
     if context.phoneme == NO_PHONEME:
         return 0
-    hole_ticks = event.start_tick - context.end_tick
-    if not coder.code("hole", (int(context.phoneme == SILENCE),), int(hole_ticks > 0)):
+    steps = (event.start_tick - context.end_tick) // context.grid_ticks
+    if not coder.code("hole", (int(context.phoneme == SILENCE),), int(steps > 0)):
         return 0
-    exponent = coder.code("hole_exponent", (), max(hole_ticks, 1).bit_length() - 1)
-    mantissa = hole_ticks - (1 << exponent)
-    for shift in range(exponent - exponent % 8, -1, -8):
-        width = min(8, exponent - shift)
-        if width > 0:
-            byte = coder.code_uniform("hole_size", 1 << width, mantissa >> shift & (1 << width) - 1)
-            mantissa = mantissa & ~((1 << width) - 1 << shift) | byte << shift
-    return (1 << exponent) + (mantissa & (1 << exponent) - 1)
+    exponent = coder.code("hole_exponent", (), max(steps, 1).bit_length() - 1)
+    low_bits = 0
+    for shift in range(0, exponent, _BYPASS_BITS):
+        levels = 1 << min(_BYPASS_BITS, exponent - shift)
+        low_bits |= coder.code_uniform("hole_size", levels, steps >> shift & levels - 1) << shift
+    return ((1 << exponent) + low_bits) * context.grid_ticks
+
+
+def _walk_duration(coder: FieldCoder, context: _Context, event: PhonemeEvent, phoneme: int) -> int:
+    given = (context.manner, context.rate, phoneme)
+    if context.grid_ticks == 1:
+        return 1 + coder.code("duration", given, event.duration_ticks - 1)
+    return 2 + 2 * coder.code("duration_even", given, event.duration_ticks // 2 - 1)
 
 
 def _walk_pitch(coder: FieldCoder, context: _Context, event: PhonemeEvent) -> tuple[int, int]:
-    first = coder.code("pitch_first", (context.pitch,), event.pitch[0])
-    trend = (
-        1 if context.pitch == NO_PITCH else 1 + (first > context.pitch) - (first < context.pitch)
-    )
-    return first, coder.code("pitch_second", (trend, first), event.pitch[1])
+    first = coder.code("pitch_first", (context.voicing & 1, context.pitch), event.pitch[0])
+    step = 0 if context.pitch == NO_PITCH else min(max(first - context.pitch, -2), 2)
+    return first, coder.code("pitch_second", (step + 2, first), event.pitch[1])
+
+
+def _walk_energy(
+    coder: FieldCoder, context: _Context, event: PhonemeEvent, voiced: bool, manner: int
+) -> int:
+    if context.energy == NO_ENERGY:
+        return coder.code("energy_first", (int(voiced), manner), event.energy)
+    band = context.energy * ENERGY_BANDS // ENERGY_LEVELS
+    given = (band, int(voiced), context.manner, manner)
+    step = coder.code("energy_step", given, event.energy - context.energy + ENERGY_LEVELS - 1)
+    return min(max(context.energy + step - ENERGY_LEVELS + 1, 0), ENERGY_LEVELS - 1)
 
 
 def encode_block(

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.events import MAX_EVENT_TICKS, PhonemeEvent
 from engine.phonemes import N_PHONEMES, SILENCE
-from engine.probability import NO_CLASS, PHONEME_CLASS, Tables, default_tables
+from engine.probability import NO_CLASS, NO_PHONEME, PHONEME_CLASS, Tables, default_tables
 
 _ANY_RATE = 2  # the duration table's row for an ordinary phoneme before
 
@@ -36,8 +36,8 @@ def predict_event(
     spoken = [event for event in neighbours if not event.is_silence] or neighbours
     energy = round(sum(event.energy for event in spoken) / len(spoken)) if spoken else 0
     pitches = [event.pitch[1 if event is previous else 0] for event in neighbours if event.voiced]
-    voiced_share = tables.rows["voiced"][2, phoneme, 1] / tables.rows["voiced"][2, phoneme].sum()
-    voiced = bool(pitches) and bool(voiced_share >= 0.5)
+    usually_voiced = tables.probabilities("voiced", (2, NO_CLASS, phoneme))[1] >= 0.5
+    voiced = bool(pitches) and bool(usually_voiced)
     pitch = (pitches[0], pitches[-1]) if voiced else (0, 0)
     return PhonemeEvent(index, phoneme, start_tick, duration_ticks, voiced, pitch, energy)
 
@@ -48,13 +48,12 @@ def _likeliest(
     duration_ticks: int,
     tables: Tables,
 ) -> int:
-    bits = tables.bits
-    score = -bits["duration"][_ANY_RATE, :, duration_ticks - 1]
-    if previous is not None:
-        score = score - bits["phoneme"][NO_CLASS, previous.phoneme]
+    before = NO_PHONEME if previous is None else previous.phoneme
+    manner = NO_CLASS if previous is None else PHONEME_CLASS[before]
+    score = -tables.bits("phoneme")[NO_PHONEME, before]
+    score = score - tables.bits("duration")[manner, _ANY_RATE, :, duration_ticks - 1]
     if following is not None:
-        class_before = NO_CLASS if previous is None else PHONEME_CLASS[previous.phoneme]
-        score = score - bits["phoneme"][class_before, :N_PHONEMES, following.phoneme]
+        score = score - tables.bits("phoneme")[before, :N_PHONEMES, following.phoneme]
     if previous is not None and previous.phoneme != SILENCE:
         score[previous.phoneme] -= 2.0  # a piece of the same phoneme would have been stretched
     return int(np.argmax(score))

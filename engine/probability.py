@@ -1,8 +1,8 @@
 """Trained probability tables: how likely each symbol of the bitstream is in its context.
 
-Rows of integers that sum to ``TOTAL`` come in (``assets/models/tables.safetensors``), entropy models
-for the range coder and their costs in bits go out. Both ends of a call must hold the same tables,
-so rows are integers and nothing here depends on floating-point rounding.
+Tables of bytes come in (``assets/models/tables.safetensors``), entropy models for the range coder and
+their costs in bits go out. Both ends of a call must hold the same tables, so what the coder sees is
+made from integers alone and does not depend on the platform's rounding.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from engine.events import CODE_LEVELS, ENERGY_LEVELS, MAX_EVENT_TICKS, MAX_LAYER
 from engine.phonemes import N_PHONEMES, PHONEME_ID, PHONEMES, VOWELS
 from engine.weights import WeightsError, load_weights
 
-TOTAL: Final = 1 << 15  # what a row sums to; every entry is at least 1, so every symbol is codable
 MAX_BLOCK_EVENTS: Final = 64
+STEPS_PER_BIT: Final = 12  # a cost fits a byte: the rarest symbol takes 21 bits
+RATES: Final = 4  # classes of the previous event's duration
+ENERGY_BANDS: Final = 6
 HOLE_EXPONENTS: Final = 24  # a hole of up to 2 ** 24 ticks (46 h)
 
 _CLASS_MEMBERS: Final = (
@@ -42,53 +44,92 @@ PHONEME_CLASS: Final = _classes()
 NO_PHONEME: Final = N_PHONEMES  # context of a block's first event
 NO_CLASS: Final = N_CLASSES
 NO_PITCH: Final = PITCH_LEVELS
-NO_ENERGY: Final = ENERGY_LEVELS
+NO_ENERGY: Final = -1
 
 SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "count": (MAX_BLOCK_EVENTS,),
-    "phoneme": (N_CLASSES + 1, N_PHONEMES + 1, N_PHONEMES),
-    "hole": (2, 2),
+    "grid": (2,),
+    "phoneme": (N_PHONEMES + 1, N_PHONEMES + 1, N_PHONEMES),  # one before, previous
+    "hole": (2, 2),  # previous is silence
     "hole_exponent": (HOLE_EXPONENTS,),
-    "duration": (4, N_PHONEMES, MAX_EVENT_TICKS),
-    "voiced": (3, N_PHONEMES, 2),
-    "pitch_first": (PITCH_LEVELS + 1, PITCH_LEVELS),
-    "pitch_second": (3, PITCH_LEVELS, PITCH_LEVELS),
-    "energy": (N_CLASSES, ENERGY_LEVELS + 1, ENERGY_LEVELS),
-    "layers": (MAX_LAYERS + 2, MAX_LAYERS + 1),
+    "duration": (N_CLASSES + 1, RATES, N_PHONEMES, MAX_EVENT_TICKS),  # previous class, rate, this
+    "duration_even": (N_CLASSES + 1, RATES, N_PHONEMES, MAX_EVENT_TICKS // 2),
+    "voiced": (3, N_CLASSES + 1, N_PHONEMES, 2),  # previous voicing, previous class, this
+    "pitch_first": (2, PITCH_LEVELS + 1, PITCH_LEVELS),  # previous voiced, last pitch
+    "pitch_second": (5, PITCH_LEVELS, PITCH_LEVELS),  # step to the first point, first point
+    "energy_first": (2, N_CLASSES, ENERGY_LEVELS),  # voiced, class
+    "energy_step": (ENERGY_BANDS, 2, N_CLASSES + 1, N_CLASSES, 2 * ENERGY_LEVELS - 1),
+    "layers": (MAX_LAYERS + 2, MAX_LAYERS + 1),  # of the previous event
     "code": (MAX_LAYERS, N_CLASSES, CODE_LEVELS),
 }
 """Contexts first, symbols last. The order of the fields is that of ``engine.bitstream``."""
 
 
 class Tables:
-    """One row for every field and context. Raises WeightsError when a table has another shape."""
+    """One row for every field and context, and the range coder's models of them.
 
-    def __init__(self, rows: Mapping[str, NDArray[np.integer[Any]]]) -> None:
-        if {name: table.shape for name, table in rows.items()} != SHAPES:
+    ``costs``: for each field a table of bytes, the cost of a symbol in steps of 1 / STEPS_PER_BIT;
+    ``weights``: [256] int, what each cost weighs against the other symbols of its row.
+    Raises WeightsError when a table has another shape.
+    """
+
+    def __init__(self, costs: Mapping[str, NDArray[np.uint8]], weights: NDArray[np.int64]) -> None:
+        if {name: table.shape for name, table in costs.items()} != SHAPES or weights.shape != (
+            256,
+        ):
             raise WeightsError("Model tables.safetensors does not fit this version: reinstall it.")
-        self.rows: dict[str, NDArray[np.int64]] = {}
-        self._models: dict[tuple[object, ...], Any] = {}
-        for name, table in rows.items():
-            wide = table.astype(np.int64)
-            if (wide < 1).any() or (wide.sum(axis=-1) != TOTAL).any():
-                raise WeightsError("Model tables.safetensors is damaged: reinstall Sottovoce.")
-            self.rows[name] = wide
-        self.bits = {name: np.log2(TOTAL / table) for name, table in self.rows.items()}
+        if (weights < 1).any() or (weights > 1 << 40).any():
+            raise WeightsError("Model tables.safetensors is damaged: reinstall Sottovoce.")
+        self._costs = costs
+        self._weights = weights.astype(np.int64)
+        self._rows: dict[tuple[str, tuple[int, ...]], tuple[Any, list[float]]] = {}
+        self._bits: dict[str, NDArray[np.float64]] = {}
+
+    def _row(self, field: str, context: tuple[int, ...]) -> tuple[Any, list[float]]:
+        key = (field, context)
+        row = self._rows.get(key)
+        if row is None:
+            p = self.probabilities(field, context)
+            model = constriction.stream.model.Categorical(p, perfect=False)
+            row = self._rows[key] = (model, (-np.log2(p)).tolist())
+        return row
+
+    def probabilities(self, field: str, context: tuple[int, ...]) -> NDArray[np.float64]:
+        """[S]: integers divided by their sum, so the same on every platform."""
+        weights = self._weights[self._costs[field][context]]
+        return weights / float(weights.sum())
 
     def model(self, field: str, context: tuple[int, ...]) -> Any:
         """The range coder's model of ``field`` in ``context``; built once, then kept."""
-        key = (field, *context)
-        if key not in self._models:
-            probabilities = self.rows[field][context].astype(np.float64) / TOTAL
-            self._models[key] = constriction.stream.model.Categorical(probabilities, perfect=False)
-        return self._models[key]
+        return self._row(field, context)[0]
 
     def cost_bits(self, field: str, context: tuple[int, ...], symbol: int) -> float:
-        return float(self.bits[field][context][symbol])
+        return self._row(field, context)[1][symbol]
+
+    def bits(self, field: str) -> NDArray[np.float64]:
+        """What every symbol of ``field`` costs in every context, in the field's shape."""
+        if field not in self._bits:
+            weights = self._weights[self._costs[field]].astype(np.float64)
+            self._bits[field] = -np.log2(weights / weights.sum(axis=-1, keepdims=True))
+        return self._bits[field]
+
+
+def weights_of_costs() -> NDArray[np.int64]:
+    """[256] the integer weight of each cost. Shipped with the tables rather than computed there,
+    because powers of two may round differently elsewhere."""
+    return np.maximum(1, np.round(2.0 ** (24 - np.arange(256) / STEPS_PER_BIT))).astype(np.int64)
+
+
+def costs_of_probabilities(p: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """[..., S] positive probabilities → [..., S] costs. Nothing costs more than 255 steps."""
+    share = p / p.sum(axis=-1, keepdims=True)
+    return np.clip(np.round(-np.log2(share) * STEPS_PER_BIT), 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)
 def default_tables() -> Tables:
-    """The tables that ship with the program. Raises WeightsError when they are missing or altered."""
+    """The tables that ship with the program. Raises WeightsError when missing or altered."""
     tensors, _ = load_weights("tables")
-    return Tables({name: tensor.numpy() for name, tensor in tensors.items()})
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    weights = arrays.pop("weights", np.zeros(0, np.int64))
+    return Tables(arrays, weights)

@@ -12,7 +12,7 @@ from typing import Final
 from engine.bitstream import decode_block
 from engine.events import TICK_MS, PhonemeEvent
 from transport.link import MediaPacket
-from transport.packetizer import HEADER_BYTES, MAX_PAYLOAD_BYTES, SAMPLES_PER_TICK, VERSION
+from transport.payload import HEADER_BYTES, SAMPLES_PER_TICK, PayloadHeader, parse_header
 
 WINDOW_EVENTS: Final = 512  # about 45 s: older copies are stale
 MAX_JUMP_EVENTS: Final = 8192  # 12 minutes of speech: a longer outage is another call
@@ -41,26 +41,27 @@ class Depacketizer:
 
     def parse(self, packet: MediaPacket) -> list[PhonemeEvent] | None:
         """Events of the packet that are new or carry more codes; None refuses the packet."""
-        data = packet.payload
-        if not HEADER_BYTES <= len(data) <= MAX_PAYLOAD_BYTES or data[0] >> 6 != VERSION:
+        header = parse_header(packet.payload)
+        if header is None:
             return None
-        index = self._unwrap_index(data[1] << 8 | data[2])
+        index = self._unwrap_index(header)
         timestamp = self._unwrap_timestamp(packet.timestamp)
         if index is None or timestamp < 0 or timestamp % SAMPLES_PER_TICK:
             return None
-        older = data[0] & 0x3F
-        if len(data) == HEADER_BYTES:
-            return self._announce(index, older)
-        events = self._decode(data, index, older, timestamp // SAMPLES_PER_TICK)
+        block = packet.payload[HEADER_BYTES:]
+        if not block:
+            return self._announce(index, header.older)
+        events = self._decode(block, index, header.older, timestamp // SAMPLES_PER_TICK)
         if events is None or not self._consistent(events):
             return None
         self._timestamp = timestamp
         return self._take(events)
 
-    def _unwrap_index(self, low: int) -> int | None:
+    def _unwrap_index(self, header: PayloadHeader) -> int | None:
         """The index nearest to the newest one with these low bits; None when too far from it."""
+        low = header.index
         if self._newest is None:
-            return low
+            return low if low >= header.older else low + 0x10000
         newest = self._newest.index
         distance = ((low - newest + 0x8000) & 0xFFFF) - 0x8000
         if distance > MAX_JUMP_EVENTS or distance < -WINDOW_EVENTS or newest + distance < 0:
@@ -80,9 +81,9 @@ class Depacketizer:
         return []
 
     @staticmethod
-    def _decode(data: bytes, index: int, older: int, tick: int) -> list[PhonemeEvent] | None:
+    def _decode(block: bytes, index: int, older: int, tick: int) -> list[PhonemeEvent] | None:
         """The block's events, placed so that the anchor starts at ``tick``."""
-        events = decode_block(data[HEADER_BYTES:], index - older, 0)
+        events = decode_block(block, index - older, 0)
         if not events or older >= len(events) or index < older:
             return None
         shift = tick - events[older].start_tick

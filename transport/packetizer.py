@@ -1,8 +1,8 @@
 """Events ↔ packet payloads: the last events in every packet, new ones with all their layers.
 
-A payload is three header bytes (version and how many older events come before the anchor; the low
-16 bits of the anchor's index) and one block. The RTP timestamp is the start of the anchor: the
-oldest event not sent before. A payload without a block says only which event is the newest.
+A packet leaves when its oldest new event has waited as long as the policy allows, not by a timer:
+that bounds the delay with the fewest headers. A payload's anchor (``transport.payload``) is the oldest
+event not sent before; a payload without a block says only which event is the newest.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.bitstream import MAX_BLOCK_BYTES, encode_block
+from engine.bitstream import encode_block
 from engine.events import TICK_MS, PhonemeEvent
 from engine.probability import MAX_BLOCK_EVENTS
+from transport.depacketizer import Depacketizer
+from transport.payload import PayloadHeader, timestamp_of
 from transport.policy import DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, PacketPlan, plan_packets
 from transport.reports import ReceiverReport
 
-SAMPLES_PER_TICK: Final = 160
-VERSION: Final = 0
-HEADER_BYTES: Final = 3
-MAX_PAYLOAD_BYTES: Final = HEADER_BYTES + MAX_BLOCK_BYTES
+__all__ = ["Depacketizer", "Packetizer"]
+
 COMFORT_INTERVAL_MS: Final = 1000.0
 MAX_NEW_EVENTS: Final = 32  # a packet leaves early rather than carry more
 HISTORY_EVENTS: Final = 64
@@ -151,7 +151,7 @@ class Packetizer:
             due = [s for s in self._history if s.event.index > self._acked_index][-8:]
         if not due:
             newest = self._history[-1].event
-            return [(_timestamp(newest.end_tick), _header(0, newest.index))]
+            return [(timestamp_of(newest.end_tick), PayloadHeader(0, newest.index).to_bytes())]
         for sent in due:
             sent.copies += 1
         events = [sent.event for sent in due]
@@ -159,13 +159,5 @@ class Packetizer:
 
 
 def _pack(events: list[PhonemeEvent], anchor: int, layers: list[int]) -> tuple[int, bytes]:
-    header = _header(anchor, events[anchor].index)
-    return _timestamp(events[anchor].start_tick), header + encode_block(events, layers)
-
-
-def _header(older: int, index: int) -> bytes:
-    return bytes((VERSION << 6 | older, index >> 8 & 0xFF, index & 0xFF))
-
-
-def _timestamp(tick: int) -> int:
-    return tick * SAMPLES_PER_TICK & 0xFFFF_FFFF
+    header = PayloadHeader(anchor, events[anchor].index).to_bytes()
+    return timestamp_of(events[anchor].start_tick), header + encode_block(events, layers)

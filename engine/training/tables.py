@@ -11,7 +11,6 @@ import argparse
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from engine.bitstream import BitCounter, walk_block
 from engine.events import (
-    ENERGY_LEVELS,
     MAX_EVENT_TICKS,
     MAX_LAYERS,
     PITCH_LEVELS,
@@ -28,14 +26,25 @@ from engine.events import (
     quantise_energy,
     quantise_pitch,
 )
+from engine.g2p import texts_to_ids
 from engine.mel import HOP
 from engine.phonemes import PHONEME_ID, SILENCE
-from engine.probability import MAX_BLOCK_EVENTS, NO_PITCH, SHAPES, TOTAL, Tables
+from engine.probability import (
+    MAX_BLOCK_EVENTS,
+    NO_PHONEME,
+    NO_PITCH,
+    SHAPES,
+    Tables,
+    costs_of_probabilities,
+    weights_of_costs,
+)
+from engine.training.ngram import read_sentences
 from engine.weights import MODELS_DIR, save_weights
 
 LONGEST_BLOCK_SHARE = 0.1  # a tenth of the training blocks are full ones, as in files
 MIN_ALIGN_SCORE = -0.5  # mean log-probability a frame below which an alignment is not believed
-SAME_LAYERS = 0.97  # probability that an event carries as many layers as the one before
+TEXT_WEIGHT = 0.3
+SAME_LAYERS = 0.99  # probability that an event carries as many layers as the one before
 
 Clip = list[PhonemeEvent]
 
@@ -63,7 +72,7 @@ def clip_events(
     events: Clip = []
     for ipa, start, duration in segments:
         first = round(start / grid_ticks) * grid_ticks
-        last = min(round((start + duration) / grid_ticks) * grid_ticks, len(f0_hz))
+        last = min(round((start + duration) / grid_ticks), len(f0_hz) // grid_ticks) * grid_ticks
         for phoneme, tick, ticks in split_segment(PHONEME_ID[ipa], first, last - first):
             track = f0_hz[tick : tick + ticks]
             voiced = bool((track > 0).mean() >= 0.5) and phoneme != SILENCE
@@ -129,6 +138,12 @@ class Tally:
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         return symbol
 
+    def add_sentences(self, sentences: Iterable[Sequence[int]]) -> None:
+        """Count the phonemes of read text, TEXT_WEIGHT each: it has ten times as many as speech."""
+        for sentence in sentences:
+            ids = np.array([NO_PHONEME, NO_PHONEME, *sentence])
+            np.add.at(self.counts["phoneme"], (ids[:-2], ids[1:-1], ids[2:]), TEXT_WEIGHT)
+
 
 def cut_blocks(clips: Iterable[Clip], rng: np.random.Generator) -> Iterator[Clip]:
     """Blocks as packets (2 ... 24 events) and as files (64) carry them."""
@@ -159,47 +174,33 @@ def _steps(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """[..., S, S] counts of from → to; prior of each row: how far steps go, wherever they start."""
     size = counts.shape[-1]
     distance = np.arange(size)[None, :] - np.arange(size)[:, None] + size - 1
-    table = counts.reshape(-1, size, size).sum(axis=0)
-    steps = np.bincount(distance.ravel(), table.ravel(), 2 * size - 1) + 0.5
-    prior = steps[distance]
+    table = counts.reshape(-1, size * size)
+    steps = np.stack([np.bincount(distance.ravel(), row, 2 * size - 1) for row in table]) + 0.2
+    prior = steps[:, distance].reshape(counts.shape)
     return np.asarray(prior / prior.sum(axis=-1, keepdims=True))
 
 
-def fit(tally: Tally) -> dict[str, NDArray[np.int32]]:
-    """Counts → integer rows that sum to TOTAL."""
+def fit(tally: Tally) -> dict[str, NDArray[np.float64]]:
+    """Counts → probabilities of every symbol in every context, none of them zero."""
     counts = tally.counts
     probabilities = {name: _back_off(table) for name, table in counts.items()}
-    for name in ("pitch_first", "energy", "pitch_second"):
-        size = PITCH_LEVELS if name.startswith("pitch") else ENERGY_LEVELS
-        linked = counts[name][..., :size, :]
-        probabilities[name][..., :size, :] = _smooth(linked, _steps(linked), 20.0)
-    spread = np.convolve(counts["pitch_first"].sum(axis=0), np.ones(3) / 3, "same")
-    probabilities["pitch_first"][NO_PITCH] = _smooth(
-        spread + 1.0, np.full(PITCH_LEVELS, 1 / PITCH_LEVELS), 1.0
-    )
+    for name in ("pitch_first", "pitch_second"):
+        linked = counts[name][..., :PITCH_LEVELS, :]
+        probabilities[name][..., :PITCH_LEVELS, :] = _smooth(linked, _steps(linked), 60.0)
+    first = np.convolve(counts["pitch_first"][:, NO_PITCH].sum(axis=0), np.ones(3) / 3, "same")
+    probabilities["pitch_first"][:, NO_PITCH] = first + 1.0
+    probabilities["grid"] = np.full(2, 0.5)
     length = np.arange(1, MAX_BLOCK_EVENTS + 1)
-    usual = np.exp(
-        -((np.log(length) - np.log(8)) ** 2)
-    )  # packets are short; files fill their blocks
+    usual = np.exp(-((np.log(length) - np.log(8)) ** 2))  # packets are short, files fill blocks
     usual[-1] = usual.sum() / 4
-    probabilities["count"] = usual / usual.sum()
-    exponents = 1.0 / (1.0 + np.abs(np.arange(SHAPES["hole_exponent"][0]) - 6.0)) ** 2
-    probabilities["hole_exponent"] = exponents / exponents.sum()
+    probabilities["count"] = usual
+    exponents = np.arange(SHAPES["hole_exponent"][0])
+    probabilities["hole_exponent"] = 1.0 / (1.0 + np.abs(exponents - 5.0)) ** 3
     layers = np.full(SHAPES["layers"], (1 - SAME_LAYERS) / MAX_LAYERS)
     layers[np.arange(MAX_LAYERS + 1), np.arange(MAX_LAYERS + 1)] = SAME_LAYERS
-    layers[MAX_LAYERS + 1] = 1 / (MAX_LAYERS + 1)
+    layers[MAX_LAYERS + 1] = (0.4, 0.1, 0.1, 0.4)  # copies and base streams, or everything
     probabilities["layers"] = layers
-    return {name: quantise_rows(table) for name, table in probabilities.items()}
-
-
-def quantise_rows(probabilities: NDArray[np.float64]) -> NDArray[np.int32]:
-    """[..., S] probabilities → integers of at least 1 whose rows sum to TOTAL."""
-    size = probabilities.shape[-1]
-    scaled = probabilities / probabilities.sum(axis=-1, keepdims=True) * (TOTAL - size)
-    rows = 1 + np.floor(scaled).astype(np.int32)
-    flat = rows.reshape(-1, size)
-    flat[np.arange(len(flat)), flat.argmax(axis=1)] += TOTAL - flat.sum(axis=1, dtype=np.int32)
-    return rows
+    return probabilities
 
 
 def measure(
@@ -250,13 +251,17 @@ def main() -> None:
     tally = Tally()
     for block in cut_blocks(train, rng):
         walk_block(tally, block[0].index, block[0].start_tick, block)
-    rows = fit(tally)
-    tables = Tables(rows)
+    tally.add_sentences(texts_to_ids(read_sentences(arguments.data)))
+    costs = {name: costs_of_probabilities(p) for name, p in fit(tally).items()}
+    weights = weights_of_costs()
+    tables = Tables(costs, weights)
     dev = load_clips(arguments.data, arguments.cache, "dev", (1, 2))
     bits, events = measure(dev, tables, MAX_BLOCK_EVENTS)
     floor = empirical_entropy(train, MAX_BLOCK_EVENTS)
     report(bits, floor, events)
-    tensors = {name: torch.from_numpy(table.astype(np.int16)) for name, table in rows.items()}
+    tensors = {
+        name: torch.from_numpy(table) for name, table in (costs | {"weights": weights}).items()
+    }
     metadata = {"events_train": sum(map(len, train)), "seed": arguments.seed, "bits": bits}
     print(save_weights("tables", tensors, metadata, arguments.out))
 
