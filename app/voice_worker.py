@@ -34,6 +34,8 @@ class VoiceWorker:
         self.steps = 0
         """Descriptors found so far, each better than the one before."""
         self.dropped = 0
+        self.f0_mean_hz: float | None = None
+        """Mean pitch so far; the engine worker, which tracks pitch, sets it."""
         self._queue: deque[Pcm] = deque()
         self._queued = 0
         self._lock = threading.Lock()
@@ -46,9 +48,7 @@ class VoiceWorker:
         self._thread.start()
 
     def push(self, pcm: Pcm) -> None:
-        """Near sound [N]; pauses are left out."""
-        if not len(pcm) or float(np.sqrt(np.mean(pcm**2))) < SPEECH_RMS:
-            return
+        """Near sound [N], pauses too."""
         with self._lock:
             self._queue.append(pcm)
             self._queued += len(pcm)
@@ -90,10 +90,13 @@ class VoiceWorker:
         if not pieces or self._stop:
             return
         pcm = np.concatenate(pieces)
+        encoder.f0_mean_hz = self.f0_mean_hz
         found = encoder.push(pcm)
         if found is not None:
             self.voice = found
             self.steps += 1
+        if float(np.sqrt(np.mean(pcm**2))) < SPEECH_RMS:
+            return
         self._live.append(pcm)
         self._live_samples += len(pcm)
         self._since_live += len(pcm)

@@ -1,0 +1,159 @@
+"""Whole calls: real engine, real sockets, real speech."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from app.audio import NullPort
+from app.call import Call
+from app.call_state import CallState
+from app.settings import Settings
+from app.stats import DELAY_STAGES
+from engine.errors import SottovoceError
+from tests.app.calls import make_call, talk, two_calls, wait_for
+from tests.speech import any_speech
+from transport.control import Hello
+from transport.impair import ImpairmentSettings
+
+pytestmark = pytest.mark.network
+
+
+def test_a_wrong_invite_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    call = make_call("Ada", np.zeros(0, np.float32), tmp_path)
+    with pytest.raises(SottovoceError, match="invite"):
+        call.accept_invite("this is not an invite!").result(1)
+    with pytest.raises(SottovoceError, match="create one first"):
+        call.accept_answer("abcdef").result(1)
+    assert call.state is CallState.IDLE
+    call.close()
+    assert call.state is CallState.ENDED
+
+
+def test_impossible_settings_are_refused_with_advice(tmp_path: Path) -> None:
+    call = make_call("Ada", np.zeros(0, np.float32), tmp_path)
+    with pytest.raises(SottovoceError, match="6000"):
+        call.set_opus(500, 60)
+    with pytest.raises(SottovoceError, match="phonemes or opus"):
+        call.set_arm("codec2")  # type: ignore[arg-type]
+    with pytest.raises(SottovoceError, match="stun:"):
+        Call(Settings(stun_servers=("nonsense",)), NullPort())
+
+
+def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
+    changes: list[CallState] = []
+    before = set(threading.enumerate())
+    with two_calls(tmp_path, any_speech(9.0)) as (one, two):
+        two._on_change = lambda: changes.append(two.state)
+        assert two.stats().peer_name == "Ada"
+        assert one.stats().peer_name == "Bo"
+
+        # consent: nothing is recorded before both agreed
+        one.request_recording()
+        wait_for(lambda: two.stats().recording == "asked", "the question")
+        assert one.stats().recording == "asking"
+        two.request_recording()
+        wait_for(lambda: two.stats().recording == one.stats().recording == "on", "consent")
+
+        talk(one)
+        wait_for(lambda: two.stats().events_received > 15, "phonemes")
+        wait_for(lambda: two.stats().voice.updates_received > 0, "the voice")
+        position, _ = two.heard(0)
+        two.set_arm("opus")
+        time.sleep(0.5)
+        end, heard = two.heard(position)
+        assert two.stats().arm == "opus"
+        assert not two.stats().synthetic
+        assert len(heard) == end - position  # no gap in what is heard
+        two.set_arm("phonemes")
+        wait_for(lambda: two.stats().intelligibility["phonemes"] is not None, "the meter")
+
+        stats = two.stats()
+        assert 0.0 < stats.intelligibility["phonemes"] <= 1.0
+        assert set(stats.delay_stages_ms) == set(DELAY_STAGES)
+        assert 100.0 < stats.mouth_to_ear_ms < 3000.0
+        assert stats.rates["opus"].received.payload_bps > 1000.0
+        assert any(mark.kind == "played" for mark in two.far_events())
+        assert any(mark.ipa != "sil" for mark in one.near_events())
+
+        two.send_chat("understood\x07!")
+        wait_for(lambda: one.chat(), "a chat line")
+        assert one.chat()[0].text.startswith("understood")
+
+        one.set_muted(True)
+        time.sleep(1.0)
+        sent = one.stats().events_sent
+        time.sleep(1.0)
+        assert one.stats().events_sent - sent <= 2
+
+        two.stop_recording()
+        wait_for(lambda: one.stats().recording == "off", "the end of the recording")
+        one.hang_up().result(10)
+        wait_for(lambda: two.state is CallState.ENDED, "the other end to notice")
+        assert two.stats().notice == "The other side hung up."
+    assert changes[-1] is CallState.ENDED
+    assert two.recording.folder is not None
+    samples, _ = soundfile.read(two.recording.folder / "far_phonemes.wav")
+    assert len(samples) > 3 * 16_000
+    assert np.abs(samples).max() > 0.02
+    wait_for(lambda: not (set(threading.enumerate()) - before), "all threads to end", 10)
+
+
+def test_a_lost_link_comes_back_inside_the_same_call(tmp_path: Path) -> None:
+    with two_calls(tmp_path, any_speech(6.0)) as (one, two):
+        talk(one)
+        wait_for(lambda: two.stats().voice.updates_received > 0, "the voice")
+        nothing = ImpairmentSettings(loss=1.0)
+        one.set_impairment(nothing)
+        two.set_impairment(nothing)
+        wait_for(lambda: two.state is CallState.RECONNECTING, "the loss to be noticed", 20)
+        assert "connection" in two.stats().notice
+        one.set_impairment(None)
+        two.set_impairment(None)
+        wait_for(
+            lambda: one.state is CallState.ACTIVE and two.state is CallState.ACTIVE,
+            "the link to return",
+        )
+        assert two._words.peer_voice is not None  # the voice was kept
+
+
+def test_a_peer_of_another_version_is_named_and_the_call_ends(tmp_path: Path) -> None:
+    silence = np.zeros(1600, np.float32)
+    one, two = make_call("Ada", silence, tmp_path), make_call("Bo", silence, tmp_path)
+    two.network.say_hello = lambda name: two.network.say(Hello(name, 9))  # type: ignore[method-assign]
+    try:
+        invite = one.create_invite().result(20)
+        one.accept_answer(two.accept_invite(invite).result(20)).result(20)
+        wait_for(lambda: one.state is CallState.ENDED, "the refusal")
+        assert "Bo speaks version 9" in one.stats().notice
+        assert "update this one" in one.stats().notice
+        wait_for(lambda: two.state is CallState.ENDED, "the other end")
+    finally:
+        one.close()
+        two.close()
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_call(tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    silence = np.zeros(1600, np.float32)
+    one = make_call("Ada", silence, tmp_path, recordings=str(blocked))
+    two = make_call("Bo", silence, tmp_path)
+    try:
+        invite = one.create_invite().result(20)
+        one.accept_answer(two.accept_invite(invite).result(20)).result(20)
+        wait_for(lambda: two.state is CallState.ACTIVE and one.state is CallState.ACTIVE, "active")
+        two.request_recording()
+        wait_for(lambda: one.stats().recording == "asked", "the question")
+        one.request_recording()
+        wait_for(lambda: one.stats().recording == "failed", "the disk to refuse")
+        assert "choose another folder" in one.stats().notice
+        assert one.state is CallState.ACTIVE
+    finally:
+        one.close()
+        two.close()

@@ -1,0 +1,181 @@
+"""The small parts of a call, each on its own: states, words, delays, rates, sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.call_state import MOVES, CallState, may_move
+from app.call_switches import CallSwitches, impairment_words
+from app.delays import ClockOffset, FarDelays, NearDelays
+from app.far_sound import CROSSFADE, FarSound
+from app.levels import LevelMeter
+from app.loudness import LoudnessMatch, soft_limit
+from app.processing import EchoGuard
+from app.rates import RateMeter
+from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
+from app.talker import conversation, find_talkers
+from transport.control import parse_control
+from transport.impair import ImpairmentSettings
+from transport.link import ArmStats, LinkStats
+
+
+def noise(seconds: float, level: float, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (level * rng.standard_normal(int(seconds * 16_000))).astype(np.float32)
+
+
+def test_an_ended_call_never_moves_again_and_every_state_can_end() -> None:
+    assert not MOVES[CallState.ENDED]
+    assert all(may_move(s, CallState.ENDED) for s in CallState if s is not CallState.ENDED)
+    assert not may_move(CallState.IDLE, CallState.ACTIVE)
+
+
+@pytest.mark.parametrize("message", [Ping(12.5), Pong(1.0, -2.0), Timing(99.0, 5.0, 160.0, 250.0)])
+def test_side_messages_survive_the_wire_and_are_no_control_messages(message: object) -> None:
+    data = encode_side(message)  # type: ignore[arg-type]
+    assert parse_side(data) == message
+    assert parse_control(data) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=40))
+def test_rubbish_is_no_side_message(data: bytes) -> None:
+    message = parse_side(data)
+    assert message is None or encode_side(message) == data or isinstance(message, Timing)
+
+
+def test_the_fastest_ping_tells_the_clock_offset() -> None:
+    offset = ClockOffset()
+    assert offset.ms is None
+    offset.on_pong(Pong(1000.0, 6100.0), 1200.0)  # there slow, back fast
+    offset.on_pong(Pong(2000.0, 7020.0), 2040.0)
+    assert offset.ms == pytest.approx(5000.0)
+    assert offset.round_trip_ms == pytest.approx(40.0)
+
+
+def test_delay_stages_add_up_to_the_whole_way() -> None:
+    near = NearDelays()
+    for block in range(1, 51):
+        near.on_samples(160, 160 * block, 8.0, 10.0 * block + 8.0)
+    near.on_event(start_tick=20, now_ms=500.0)  # said at 200 ms
+    near.on_packet(600.0)
+    timing = near.timing()
+    assert timing is not None
+    far = FarDelays()
+    far.timing = timing
+    far.on_arrival(20, 5660.0, offset_ms=-5000.0)  # their clock is 5 s behind
+    far.on_spoken(30.0, 45.0)
+    stages = far.stages()
+    assert stages["capture"] + stages["recognise"] == pytest.approx(300.0)
+    assert stages["packetise"] == pytest.approx(100.0)
+    assert stages["network"] == pytest.approx(60.0, abs=1.0)
+    assert sum(stages.values()) == pytest.approx(535.0, abs=1.0)
+
+
+def test_rates_are_bits_a_second_and_losses_a_share_of_the_last_seconds() -> None:
+    meter = RateMeter()
+    for step in range(50):
+        arm = ArmStats(
+            packets_received=8 * step,
+            packets_lost=2 * step,
+            payload_bytes_received=25 * step,
+            wire_bytes_sent=100 * step,
+        )
+        meter.sample(LinkStats(phonemes=arm), 200.0 * step)
+    rates = meter.rates()["phonemes"]
+    assert rates.received.payload_bps == pytest.approx(1000.0)
+    assert rates.sent.wire_bps == pytest.approx(4000.0)
+    assert meter.losses()["phonemes"] == pytest.approx(0.2)
+
+
+def test_switching_the_arm_crossfades_without_a_gap_or_a_jump() -> None:
+    sound = FarSound()
+    t = np.arange(16_000) / 16_000
+    sound.add("phonemes", (0.3 * np.sin(2 * np.pi * 200 * t)).astype(np.float32))
+    sound.add("opus", (0.3 * np.sin(2 * np.pi * 200 * t)).astype(np.float32))
+    before, _, _ = sound.take(1600)
+    sound.arm = "opus"
+    after, _, _ = sound.take(1600)
+    heard = np.concatenate([before, after])
+    steady = np.abs(np.diff(before)).max()
+    assert np.abs(np.diff(heard)).max() <= steady * 1.05
+    assert np.sqrt(np.mean(after[:CROSSFADE] ** 2)) > 0.1
+    assert sound.queues["phonemes"].missing == 0
+
+
+def test_both_arms_come_out_equally_loud() -> None:
+    match = LoudnessMatch()
+    quiet, loud = noise(8, 0.02), noise(8, 0.08, seed=2)
+    out = [match.apply(quiet[i : i + 320], loud[i : i + 320]) for i in range(0, len(quiet), 320)]
+    settled = np.concatenate(out)[-32_000:]
+    difference_db = 20 * np.log10(np.std(settled) / np.std(loud[-32_000:]))
+    assert abs(difference_db) < 1.0
+
+
+def test_the_limiter_leaves_speech_alone_and_never_reaches_full_scale() -> None:
+    assert np.array_equal(soft_limit(noise(0.1, 0.1)), noise(0.1, 0.1))
+    assert np.abs(soft_limit(noise(0.1, 3.0))).max() <= 1.0
+
+
+def test_a_clip_warning_stays_for_a_second() -> None:
+    meter = LevelMeter()
+    meter.push(np.array([0.0, 1.0], np.float32), 0.0)
+    assert meter.level.clipped
+    meter.push(noise(0.01, 0.01), 500.0)
+    assert meter.level.clipped
+    meter.push(noise(0.01, 0.01), 1600.0)
+    assert not meter.level.clipped
+
+
+def test_the_echo_guard_takes_out_what_the_loudspeaker_plays() -> None:
+    guard = EchoGuard(echo=True, noise=False, gain=False)
+    if not guard.name:
+        pytest.skip("aec-audio-processing is not installed here")
+    far = find_talkers()[0].pcm[: 16_000 * 8]
+    echo = np.zeros_like(far)
+    echo[640:] = 0.4 * far[:-640]  # 40 ms later, 8 dB down
+    heard = []
+    for start in range(0, len(far) - 160, 160):
+        guard.played(far[start : start + 160])
+        heard.append(guard.clean(echo[start : start + 160], 40.0))
+    left = np.concatenate(heard)[64_000:]
+    loss_db = 10 * np.log10(np.mean(echo[64_000:] ** 2) / (np.mean(left**2) + 1e-12))
+    assert loss_db > 20.0  # echo return loss enhancement
+
+
+def test_a_muted_microphone_or_a_key_that_is_up_closes_it() -> None:
+    switches = CallSwitches(
+        arm="phonemes",
+        layers=3,
+        volume=1.0,
+        opus_rate_bps=6000,
+        opus_frame_ms=60,
+        processing=(False, False, False),
+        tell=lambda notice: None,
+        recording_info=lambda stats: {},
+    )
+    assert switches.microphone_open
+    switches.push_to_talk = True
+    assert not switches.microphone_open
+    switches.talk_key = True
+    assert switches.microphone_open
+    switches.muted = True
+    assert not switches.microphone_open
+
+
+def test_a_link_is_described_in_words() -> None:
+    assert impairment_words(None) == impairment_words(ImpairmentSettings()) == ""
+    words = impairment_words(ImpairmentSettings(loss=0.2, delay_ms=60, jitter_ms=30))
+    assert words == "20 % loss, 60 ± 30 ms"
+
+
+def test_talkers_take_turns_and_sometimes_overlap() -> None:
+    one, two = conversation(noise(20, 0.1), noise(20, 0.1, seed=2), 30.0)
+    assert len(one) == len(two) == 30 * 16_000
+    talking = np.stack([one, two]).reshape(2, -1, 1600).std(axis=2) > 0.01
+    share = talking.mean(axis=1)
+    assert (share > 0.25).all()
+    assert 0 < talking.all(axis=0).mean() < 0.2
