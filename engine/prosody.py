@@ -79,9 +79,9 @@ def _pitch_grid() -> tuple[F64, F64]:
 
 
 class ProsodyTracker:
-    """Follows one talker. Keeps the last HISTORY_TICKS ticks, drops older ones."""
+    """Follows one talker. Keeps the last ``history_ticks`` ticks, drops older ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, history_ticks: int = HISTORY_TICKS) -> None:
         self._taps = _lowpass()
         self._pitch, self._reader = _pitch_grid()
         count = len(self._pitch)
@@ -102,8 +102,8 @@ class ProsodyTracker:
         self._cost = np.zeros(count + 1)
         self._cost[:-1] = 1.0
         self._links: deque[NDArray[np.int64]] = deque(maxlen=DECISION_TICKS)  # drops the oldest
-        self._f0: deque[float] = deque(maxlen=HISTORY_TICKS)  # drops the oldest
-        self._power: deque[float] = deque(maxlen=HISTORY_TICKS)  # drops the oldest
+        self._f0: deque[float] = deque(maxlen=history_ticks)  # drops the oldest
+        self._power: deque[float] = deque(maxlen=history_ticks)  # drops the oldest
         self._f0_ticks = 0
         self._power_ticks = 0
         self._log_sum = 0.0
@@ -132,7 +132,7 @@ class ProsodyTracker:
     def measure(self, start_tick: int, duration_ticks: int) -> Prosody:
         """Melody and level of the ticks start ... start + duration - 1.
 
-        Ticks not decided yet, or older than HISTORY_TICKS, count as absent; see LATENCY_TICKS.
+        Ticks not decided yet, or older than the history, count as absent; see LATENCY_TICKS.
         """
         power = _slice(self._power, self._power_ticks, start_tick, duration_ticks)
         rms = float(np.sqrt(np.mean(power))) if len(power) else 0.0

@@ -7,7 +7,7 @@ never keep anything of one in itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +24,7 @@ from engine.source_filter import (
     LOOKAHEAD,
     SEGMENT,
     SILENT_MEL,
+    SUBFRAMES,
     SUBHOP,
     SourceFilter,
     overlap_add,
@@ -36,6 +37,7 @@ NOISE_SEED = 20_201
 NOISE_FRAMES = 3_001  # frames of stored noise: 30 s before it repeats, too long to hear
 MEL_RANGE = (SILENT_MEL, 3.0)  # nepers: digital silence to beyond full scale
 F0_RANGE_HZ = (40.0, 700.0)
+VOICED_NOISE_TRIM = -0.8  # nepers: breath under a vowel costs quality sooner than its absence
 TAIL = FFT + HOP - SUBHOP  # samples of filter response still to come after a frame was emitted
 
 
@@ -119,6 +121,8 @@ class Vocoder:
         parameters = self._network.parameters_of(
             raw, mel[None, :count], torch.from_numpy(pitch[:count])[None]
         )
+        voiced = torch.from_numpy(np.repeat(pitch[:count] > 0, SUBFRAMES))[None, :, None]
+        parameters = replace(parameters, noise=parameters.noise + VOICED_NOISE_TRIM * voiced)
         fresh, phase = self._excite(f0, state)
         excitation = np.concatenate([state.excitation, fresh], axis=1)
         used = (2 * count - 1) * SUBHOP + SEGMENT

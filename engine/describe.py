@@ -1,0 +1,113 @@
+"""Known phonemes and times → complete events: prosody, voice and articulation measured from PCM.
+
+The whole-array twin of the streaming encoder, for benchmarks with true phonemes, for files whose
+words were recognised first, and for the latents handed to other programs. No state, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.articulation import CODE_DIM, CONTEXT_TICKS, ArticulationEncoder
+from engine.errors import SottovoceError
+from engine.events import MAX_EVENT_TICKS, Pcm, PhonemeEvent, VoiceDescriptor
+from engine.mel import HOP, log_mel
+from engine.phonemes import N_PHONEMES, SILENCE
+from engine.prosody import LATENCY_TICKS, ProsodyTracker
+from engine.voice import VoiceEncoder, descriptor_vector
+
+F32 = NDArray[np.float32]
+
+Segment = tuple[int, int, int]
+"""(phoneme id, start tick, duration in ticks)."""
+
+
+def split_segments(segments: Sequence[Segment], ticks: int) -> list[Segment]:
+    """Cut to what one event may last and to the recording's length.
+
+    Long phonemes become several events of nearly equal length; of a long silence only the first
+    MAX_EVENT_TICKS are kept, the rest is a hole. Raises SottovoceError for segments that overlap,
+    run backwards or name no phoneme.
+    """
+    pieces: list[Segment] = []
+    end = 0
+    for phoneme, start, duration in segments:
+        if not 0 <= phoneme < N_PHONEMES or start < end or duration < 1:
+            raise SottovoceError(
+                f"Segment {(phoneme, start, duration)} is not a phoneme after tick {end}: "
+                "give (phoneme id, start tick, ticks) in order."
+            )
+        end = min(start + duration, ticks)
+        if start >= end:
+            break
+        if phoneme == SILENCE:
+            pieces.append((phoneme, start, min(end - start, MAX_EVENT_TICKS)))
+            continue
+        count = -(-(end - start) // MAX_EVENT_TICKS)
+        cuts = [start + round(i * (end - start) / count) for i in range(count + 1)]
+        pieces += [(phoneme, a, b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return pieces
+
+
+def describe(
+    pcm: Pcm, segments: Sequence[Segment], layers: int
+) -> tuple[list[PhonemeEvent], VoiceDescriptor]:
+    """Measure everything an event carries. pcm: [N] → events with ``layers`` codes, and the voice."""
+    ticks = len(pcm) // HOP
+    tracker = _tracked(pcm)
+    events = []
+    for index, (phoneme, start, duration) in enumerate(split_segments(segments, ticks)):
+        prosody = tracker.measure(start, duration)
+        spoken = prosody.voiced and phoneme != SILENCE
+        pitch = prosody.pitch if spoken else (0, 0)
+        events.append(
+            PhonemeEvent(index, phoneme, start, duration, spoken, pitch, prosody.energy)
+        )
+    voice = VoiceEncoder().describe(pcm)
+    if layers > 0:
+        encoder = ArticulationEncoder()
+        codes = [encoder.encode(*view) for view in _views(pcm, events, voice, tracker)]
+        events = [
+            replace(event, codes=code[:layers]) for event, code in zip(events, codes, strict=True)
+        ]
+    return events, voice
+
+
+def event_latents(
+    pcm: Pcm, events: Sequence[PhonemeEvent], voice: VoiceDescriptor | None
+) -> F32:
+    """Articulation latents before quantisation, [len(events), CODE_DIM]."""
+    if not events:
+        return np.zeros((0, CODE_DIM), np.float32)
+    encoder = ArticulationEncoder()
+    return np.stack([encoder.latent(*view) for view in _views(pcm, events, voice, _tracked(pcm))])
+
+
+def _tracked(pcm: Pcm) -> ProsodyTracker:
+    tracker = ProsodyTracker(history_ticks=len(pcm) // HOP + 4 * LATENCY_TICKS)
+    tracker.push(pcm)
+    tracker.flush()
+    return tracker
+
+
+def _views(
+    pcm: Pcm,
+    events: Sequence[PhonemeEvent],
+    voice: VoiceDescriptor | None,
+    tracker: ProsodyTracker,
+) -> list[tuple[F32, PhonemeEvent, PhonemeEvent | None, PhonemeEvent | None, F32, F32]]:
+    """What the articulation encoder wants to see of each event."""
+    mel, vector = log_mel(pcm), descriptor_vector(voice)
+    views = []
+    for i, event in enumerate(events):
+        first, count = event.start_tick - CONTEXT_TICKS, event.duration_ticks + 2 * CONTEXT_TICKS
+        rows = np.clip(np.arange(first, first + count), 0, max(len(mel) - 1, 0))
+        previous = events[i - 1] if i else None
+        following = events[i + 1] if i + 1 < len(events) else None
+        f0 = tracker.f0_hz(first, count)
+        views.append((mel[rows], event, previous, following, vector, f0))
+    return views
