@@ -33,6 +33,7 @@ MAX_QUEUED = 256  # datagrams waiting to be read; more are dropped
 MAX_DELAYED = 2048  # datagrams inside the impaired link; more are dropped
 DATAGRAMS_PER_S = 2000.0  # both arms with copies stay below 200
 GATHER_TIMEOUT_S = 4
+MAX_SOURCES = 16  # two arms and RTCP, and some restarts of the far end
 LOOPBACK = "127.0.0.1"
 
 STUN_RTO_S = 0.2
@@ -44,6 +45,13 @@ STUN_REPEAT_S = 0.08
 def clock_ms() -> float:
     """The one clock of real calls: monotonic milliseconds."""
     return time.monotonic() * 1000.0
+
+
+def source_of(datagram: bytes) -> bytes | None:
+    """The SSRC of an SRTP or SRTCP datagram; None for anything else."""
+    if len(datagram) < 12 or datagram[0] >> 6 != 2:
+        return None
+    return datagram[4:8] if is_rtcp(datagram) else datagram[8:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,39 +307,50 @@ class GuardedStunProtocol(StunProtocol):
 class DatagramPort:
     """What ``RTCDtlsTransport`` sees of ICE, with the impaired link in between.
 
-    ``impairment`` None: datagrams leave at once. Counts what really leaves and arrives.
+    Without an impairment datagrams leave at once. Counts what really leaves and arrives.
     """
 
     def __init__(self, connection: IceConnection, role: Role) -> None:
         self._connection = connection
         self.role = "controlling" if role is Role.CALLER else "controlled"
-        self.impairment: Impairment | None = None
+        self._impairment: Impairment | None = None
+        self._origin_ms = 0.0
         self._delayed: set[asyncio.TimerHandle] = set()
         self.dropped: Counter[str] = Counter()
         self.sent_bytes: Counter[str] = Counter()
         """UDP payload bytes that left, by lane: the arms, 'rtcp' and 'control'."""
         self.received_bytes = 0
+        self.sources: set[bytes] = set()
+        """SSRCs whose packets proved authentic. SRTP keeps state for each for ever, so that past
+        MAX_SOURCES of them a packet of yet another is not even looked at."""
 
     @property
     def ip_header_bytes(self) -> int:
         pair = self._connection.nominated
         return IPV6_HEADER_BYTES if pair and ":" in pair.remote_addr[0] else IPV4_HEADER_BYTES
 
+    def impair(self, impairment: Impairment | None, origin_ms: float) -> None:
+        """``origin_ms`` is the link's time 0: outages, traces and drift begin there."""
+        self._impairment, self._origin_ms = impairment, origin_ms
+
     async def _recv(self) -> bytes:
-        data = await self._connection.recv()
-        self.received_bytes += len(data)
-        return data
+        while True:
+            data = await self._connection.recv()
+            self.received_bytes += len(data)
+            if len(self.sources) < MAX_SOURCES or source_of(data) in (None, *self.sources):
+                return data
+            self.dropped["source"] += 1
 
     async def _send(self, data: bytes) -> None:
         lane = "control"
         if data and data[0] >> 6 == 2:
             lane = "rtcp" if is_rtcp(data) else ARMS.get(data[1] & 0x7F, "control")
-        if self.impairment is None:
+        if self._impairment is None:
             self._leave(data, lane)
             return
-        now_ms = clock_ms()
+        now_ms = clock_ms() - self._origin_ms
         wire_bytes = len(data) + self.ip_header_bytes + UDP_HEADER_BYTES
-        for deliver_at_ms, packet in self.impairment.submit(data, now_ms, lane, wire_bytes):
+        for deliver_at_ms, packet in self._impairment.submit(data, now_ms, lane, wire_bytes):
             wait_s = (deliver_at_ms - now_ms) / 1000.0
             if wait_s <= 0.0005:
                 self._leave(packet, lane)

@@ -30,9 +30,8 @@ from OpenSSL import SSL
 from transport.control import MAX_CONTROL_BYTES
 from transport.description import PeerDescription, Role
 from transport.guard import GuardedSctpTransport
-from transport.ice import DatagramPort, IceConnection, IceSettings
+from transport.ice import MAX_SOURCES, DatagramPort, IceConnection, IceSettings, source_of
 from transport.identity import Identity, fingerprint_of, ice_credentials
-from transport.impair import Impairment
 
 SCTP_PORT = 5000
 CONTROL_QUEUE = 64  # messages waiting for the channel; newer ones are dropped and counted
@@ -69,6 +68,7 @@ class _PinnedDtls(RTCDtlsTransport):
         self._fingerprint = fingerprint
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
+        self._sources = port.sources
         self.refused = False
         self._flight = b""
         self._repeats = 0
@@ -109,12 +109,18 @@ class _PinnedDtls(RTCDtlsTransport):
                 with contextlib.suppress(ConnectionError):
                     await self.transport._send(flight)
 
-    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+    def _authentic(self, data: bytes) -> None:
         self._settled = True
+        source = source_of(data)
+        if source is not None and len(self._sources) < MAX_SOURCES:
+            self._sources.add(source)
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        self._authentic(data)
         self._on_rtp(data)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
-        self._settled = True
+        self._authentic(data)
         self._on_rtcp(data)
 
     async def _send_data(self, data: bytes) -> None:
@@ -219,9 +225,6 @@ class PeerConnection:
         channel.on("open", self._flush_control)
         self._channel = channel
         await sctp.start(RTCSctpCapabilities(MAX_CONTROL_BYTES), SCTP_PORT)
-
-    def impair(self, impairment: Impairment | None) -> None:
-        self.port.impairment = impairment
 
     # media
 

@@ -85,6 +85,7 @@ class RtcLink:
             )
         )
         self._impairment: Impairment | None = None
+        self._impaired_ms = 0.0
         self._ports: dict[str, int] = {}
         self._remote: PeerDescription | None = None
         self._description: PeerDescription | None = None
@@ -136,7 +137,10 @@ class RtcLink:
 
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:
         """Send through a worse link from now on; None: the real one alone."""
-        self._impairment = None if settings is None else Impairment(settings, self._seed)
+        # the two directions are different links
+        seed = 2 * self._seed + self.role.value
+        self._impaired_ms = clock_ms()
+        self._impairment = None if settings is None else Impairment(settings, seed)
         self._thread.call(self._apply_impairment)
 
     def send(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> None:
@@ -364,7 +368,7 @@ class RtcLink:
 
     def _apply_impairment(self) -> None:
         if self._peer is not None and self._peer.connected:
-            self._peer.impair(self._impairment)
+            self._peer.port.impair(self._impairment, self._impaired_ms)
 
     async def _send_outbox(self) -> None:
         peer = self._peer

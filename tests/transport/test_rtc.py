@@ -159,6 +159,28 @@ def test_twenty_percent_loss_loses_a_fifth_of_each_arm_and_no_control(pair: Pair
     assert 25 < (pair.caller.stats(0.0).round_trip_ms or 0.0) < 200
 
 
+def test_outages_and_drift_begin_when_the_impairment_is_set(pair: Pair) -> None:
+    # and not at the zero of the machine's clock, which may be months ago
+    pair.connect()
+    pair.caller.set_impairment(ImpairmentSettings(loss=0.05, burst_ms=20, drift_ppm=2000))
+    time.sleep(0.05)
+    for n in range(20):
+        pair.caller.send("phonemes", n, b"soon", clock_ms())
+        time.sleep(0.02)
+    pair.wait(lambda: len(pair.heard["callee"]) > 10, 1.0)
+
+
+def test_a_far_end_with_ever_new_sources_is_not_looked_at(pair: Pair) -> None:
+    pair.connect()
+    sending = pair.caller._session._sending["phonemes"]
+    for n in range(40):
+        sending.ssrc = 1000 + n
+        pair.caller.send("phonemes", n, b"x", clock_ms())
+        time.sleep(0.005)
+    pair.wait(lambda: pair.callee.drops()["source"] > 20)
+    assert len(pair.heard["callee"]) <= 17
+
+
 def test_a_wrong_certificate_ends_the_call_before_a_word_is_sent(pair: Pair) -> None:
     offer = pair.caller.gather().result(10)
     answer = pair.callee.gather().result(10)

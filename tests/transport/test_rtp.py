@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -190,3 +191,12 @@ def test_a_restarted_peer_is_not_a_burst_of_loss() -> None:
             numbers.append(packet.sequence_number)
     assert numbers == list(range(100, 110))
     assert session.stats().phonemes.packets_lost == 0
+
+
+def test_a_packet_takes_far_less_than_a_millisecond() -> None:
+    session = RtpSession()
+    packets = [pack_rtp(RtpPacket(97, n, n, 1, bytes(60), bytes(10))) for n in range(1000)]
+    begun = time.perf_counter()
+    for n, data in enumerate(packets):
+        session.on_rtp(data, n * 20.0)
+    assert (time.perf_counter() - begun) / len(packets) < 0.001
