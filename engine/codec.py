@@ -290,9 +290,13 @@ def _checked(pcm: Pcm) -> Pcm:
     """Mono float32, finite, within full scale. Raises SottovoceError."""
     array = np.asarray(pcm)
     if array.ndim != 1:
-        raise SottovoceError(f"The codec takes mono PCM of shape [N], not {array.shape}: mix it down.")
+        raise SottovoceError(
+            f"The codec takes mono PCM of shape [N], not {array.shape}: mix it down."
+        )
     if array.dtype.kind != "f":
-        raise SottovoceError("The codec takes float PCM in [-1, 1]: divide 16-bit samples by 32768.")
+        raise SottovoceError(
+            "The codec takes float PCM in [-1, 1]: divide 16-bit samples by 32768."
+        )
     if len(array) > MAX_SAMPLES:
         raise SottovoceError(f"Recordings end at {MAX_SECONDS // 3600} h: cut this one into parts.")
     clean = np.nan_to_num(array, nan=0.0, posinf=0.0, neginf=0.0)

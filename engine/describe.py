@@ -64,9 +64,7 @@ def describe(
         prosody = tracker.measure(start, duration)
         spoken = prosody.voiced and phoneme != SILENCE
         pitch = prosody.pitch if spoken else (0, 0)
-        events.append(
-            PhonemeEvent(index, phoneme, start, duration, spoken, pitch, prosody.energy)
-        )
+        events.append(PhonemeEvent(index, phoneme, start, duration, spoken, pitch, prosody.energy))
     voice = VoiceEncoder().describe(pcm)
     if layers > 0:
         encoder = ArticulationEncoder()
@@ -77,9 +75,7 @@ def describe(
     return events, voice
 
 
-def event_latents(
-    pcm: Pcm, events: Sequence[PhonemeEvent], voice: VoiceDescriptor | None
-) -> F32:
+def event_latents(pcm: Pcm, events: Sequence[PhonemeEvent], voice: VoiceDescriptor | None) -> F32:
     """Articulation latents before quantisation, [len(events), CODE_DIM]."""
     if not events:
         return np.zeros((0, CODE_DIM), np.float32)

@@ -123,7 +123,13 @@ def test_a_newer_format_says_so() -> None:
 def test_long_phonemes_are_split_and_long_silence_becomes_a_hole() -> None:
     silence, vowel = 0, PHONEME_ID["ɑː"]
     pieces = split_segments([(silence, 0, 90), (vowel, 90, 45), (vowel, 135, 8)], ticks=140)
-    assert pieces == [(0, 0, 20), (vowel, 90, 15), (vowel, 105, 15), (vowel, 120, 15), (vowel, 135, 5)]
+    assert pieces == [
+        (0, 0, 20),
+        (vowel, 90, 15),
+        (vowel, 105, 15),
+        (vowel, 120, 15),
+        (vowel, 135, 5),
+    ]
     with pytest.raises(SottovoceError, match="in order"):
         split_segments([(vowel, 10, 5), (vowel, 12, 5)], ticks=100)
 
@@ -158,7 +164,9 @@ def test_true_phonemes_speak_again_in_step_with_the_original() -> None:
     assert len(spoken) == len(pcm) and np.isfinite(spoken).all()
     frames = [x[: len(x) // HOP * HOP].reshape(-1, HOP) for x in (pcm, spoken)]
     level = [10 * np.log10(np.mean(x**2, axis=1) + 1e-7) for x in frames]
-    lags = [np.corrcoef(level[0][20:-20], np.roll(level[1], -k)[20:-20])[0, 1] for k in range(-10, 11)]
+    lags = [
+        np.corrcoef(level[0][20:-20], np.roll(level[1], -k)[20:-20])[0, 1] for k in range(-10, 11)
+    ]
     assert abs(int(np.argmax(lags)) - 10) <= 2 and max(lags) > 0.8
     assert encoded.speech_bits_per_second < 700
     assert len(encoded.to_bytes()) * 8 * 60 / encoded.seconds < 5_000 * 8
