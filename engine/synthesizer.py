@@ -65,7 +65,7 @@ def event_scalars(
     event: PhonemeEvent, play_ticks: int, previous: PhonemeEvent | None, following: PhonemeEvent | None
 ) -> list[float]:
     """The numbers that describe an event and its neighbours, EVENT_SCALARS of them."""
-    row = [np.log(play_ticks / 8.0), _energy(event), float(event.voiced), *_points(event)]
+    row = [float(np.log(play_ticks / 8.0)), _energy(event), float(event.voiced), *_points(event)]
     if previous is None:
         row += [0.0, -1.0, 0.0]
     else:
@@ -142,7 +142,8 @@ class Block(nn.Module):
         """x: [B, U, WIDTH], voice: [B, 128] → [B, U, WIDTH]."""
         padded = functional.pad(self.norm(x).transpose(1, 2), (2 * self.dilation, 0))
         y = self.conv(padded).transpose(1, 2) + self.voice(voice)[:, None]
-        return x + self.out(functional.gelu(y))
+        passed: Tensor = x + self.out(functional.gelu(y))
+        return passed
 
 
 class SynthesizerNet(nn.Module):
@@ -175,7 +176,8 @@ class SynthesizerNet(nn.Module):
 
     def ticks(self, described: Tensor, scalars: Tensor) -> Tensor:
         """described: [..., T, WIDTH] of each tick's event; scalars: [..., T, TICK_SCALARS]."""
-        return functional.gelu(described + self.tick(scalars))
+        activated: Tensor = functional.gelu(described + self.tick(scalars))
+        return activated
 
     def frames(self, ticks: Tensor, voice: Tensor) -> tuple[Tensor, Tensor]:
         """ticks: [B, T, WIDTH], T even; voice: [B, VOICE_DIM].
@@ -218,7 +220,8 @@ class Synthesizer:
                 UNKNOWN if following is None else following.phoneme,
             ]
         )
-        scalars = torch.tensor(event_scalars(event, length, state.previous, following))
+        row = event_scalars(event, length, state.previous, following)
+        scalars = torch.tensor(row, dtype=torch.float32)
         codes = net.codebooks.decode(event.codes)
         next_codes = net.codebooks.decode(() if following is None else following.codes)
         semitones = pitch_track(event, length, state.semitone, following)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from engine.errors import SottovoceError
 from engine.events import CODE_LEVELS, DESCRIPTOR_STAGES, PITCH_REFERENCE_HZ, VoiceDescriptor
-from engine.mel import HOP, N_MELS, log_mel
+from engine.mel import HOP, N_MELS, SAMPLE_RATE_HZ, log_mel
+from engine.prosody import ProsodyTracker
 from engine.weights import WeightsError, load_weights
 
 F32 = NDArray[np.float32]
@@ -34,6 +35,7 @@ WINDOW_TICKS = 160  # Resemblyzer's window: 1.6 s of speech
 FIRST_TICKS = 100  # speech before the first descriptor: a voice after one second
 UPDATE_TICKS = (100, 200, 400, 800, 1600, 3000)  # speech heard when a better one is worth sending
 BLOCK_TICKS = 50  # speech is looked at in half seconds: short enough to never stall the encoder
+PITCH_SECONDS = 12  # enough speech for a mean pitch
 MARGIN_TICKS = 2  # log-mel needs 256 samples on each side of a block
 
 
@@ -256,4 +258,9 @@ class VoiceEncoder:
         power = np.mean(pcm.reshape(-1, HOP) ** 2, axis=1)
         if not active_ticks(power).any():
             raise SottovoceError("There is no speech in this recording to take a voice from.")
+        if self.f0_mean_hz is None:
+            tracker = ProsodyTracker()
+            tracker.push(pcm[: PITCH_SECONDS * SAMPLE_RATE_HZ])
+            tracker.flush()
+            self.f0_mean_hz = tracker.f0_mean_hz()
         return self._pack(self._model.voice(embed(pcm), spectral_balance(log_mel(pcm), power)), 1)

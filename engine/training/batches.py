@@ -107,8 +107,8 @@ class BatchMaker:
             dvec = voice[:DVECTOR_DIM]
             # Noise in proportion to the values: d-vectors are sparse and non-negative.
             noise = rng.normal(size=DVECTOR_DIM) * (np.abs(dvec) + 0.02)
-            dvec = dvec + spread * noise
-            voice[:DVECTOR_DIM] = dvec / np.linalg.norm(dvec)
+            noisy = dvec + spread * noise
+            voice[:DVECTOR_DIM] = noisy / np.linalg.norm(noisy)
             voice[DVECTOR_DIM:] += rng.normal(size=BALANCE_DIM) * spread * 0.5
         return voice
 

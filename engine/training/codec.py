@@ -41,6 +41,9 @@ SHARED = ("codebooks.vectors", "mel_mean", "mel_std")
 class Codec(nn.Module):
     """Both networks; one set of codebooks."""
 
+    usage: Tensor
+    sums: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.synthesizer = SynthesizerNet()
@@ -67,9 +70,9 @@ class Codec(nn.Module):
             if learn:
                 self._update(flat, indices, chosen)
         stages = torch.cumsum(chosen, 1).reshape(*latent.shape[:2], MAX_LAYERS, -1)
-        commit = functional.mse_loss(latent, stages[:, :, -1]) + 0.3 * functional.mse_loss(
-            latent, stages[:, :, 0]
-        )
+        # Towards the last stage only: pulled towards the first, latents would leave nothing to
+        # the others.
+        commit = functional.mse_loss(latent, stages[:, :, -1])
         zero = torch.zeros_like(stages[:, :, :1])
         options = torch.cat([zero, stages], 2)
         picked = options[torch.arange(len(layers)), :, layers]
@@ -189,7 +192,7 @@ def train_judge(
         half = batch.mask[:, ::2].bool()
         loss = functional.cross_entropy(logits[half], batch.labels[:, ::2][half])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         step += 1
         if step % 25 == 0:
@@ -278,9 +281,9 @@ def run(options: argparse.Namespace) -> None:
         with torch.no_grad():
             decay = min(EMA_DECAY, (1 + step) / (10 + step))
             for slow, fast in zip(ema.parameters(), codec.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
-            for slow, fast in zip(ema.buffers(), codec.buffers(), strict=True):
-                slow.copy_(fast)
+                slow.data.lerp_(fast, 1 - decay)
+            for held, moved in zip(ema.buffers(), codec.buffers(), strict=True):
+                held.copy_(moved)
         step += 1
         if step % 25 == 0:
             text = " ".join(f"{k} {v:.3f}" for k, v in parts.items())
@@ -313,7 +316,7 @@ def _step(
     l1 = masked_l1(mel, target, batch.mask)
     feature, entropy = judge_loss(judge, mel, target, batch.labels, batch.mask)
     voiced = functional.binary_cross_entropy_with_logits(voicing, batch.voicing, weight=batch.mask)
-    loss = l1 + 0.6 * feature + 0.08 * entropy + 0.1 * voiced + 0.25 * commit
+    loss = l1 + 0.6 * feature + 0.08 * entropy + 0.1 * voiced + 0.1 * commit
     parts = {"l1": l1.item(), "feature": feature.item(), "ce": entropy.item(), "commit": commit.item()}
     if mse_dtw:
         from engine.training.timing import soft_dtw
@@ -330,7 +333,7 @@ def _step(
         truth, _ = patch(real)
         against = functional.relu(1 + told).mean() + functional.relu(1 - truth).mean()
         patch_opt.zero_grad()
-        against.backward()
+        against.backward()  # type: ignore[no-untyped-call]
         patch_opt.step()
         patch.requires_grad_(False)
         said, maps = patch(fake)

@@ -136,7 +136,8 @@ def _dvectors(cache_dir: Path) -> F32:
     starts = np.concatenate([[0], ends[:-1]])
     vectors = []
     for done, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
-        vectors.append(embed(np.asarray(samples[start:end], np.float32) / 32767, rate=0.7))
+        pcm = np.asarray(samples[start:end] / 32767, np.float32)
+        vectors.append(embed(pcm, rate=0.7))
         if done % 1000 == 0:
             print(f"d-vectors: {done} of {len(ends)} clips", flush=True)
     return np.stack(vectors).astype(np.float32)
@@ -219,4 +220,4 @@ class Corpus:
             weights[mine] *= SOURCE_SHARES.get(source, 0.0) / weights[mine].sum()
         if weights.sum() == 0:
             raise SottovoceError("No aligned training speech found: point --data at the speech folder.")
-        return weights / weights.sum()
+        return np.asarray(weights / weights.sum())

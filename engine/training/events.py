@@ -50,7 +50,7 @@ def tick_power(pcm: NDArray[Any]) -> F32:
     """Mean square of every 10 ms tick. pcm: [N] float, full scale 1. Returns [N // HOP] float32."""
     ticks = len(pcm) // HOP
     frames = np.asarray(pcm[: ticks * HOP], np.float32).reshape(ticks, HOP)
-    return np.mean(frames * frames, axis=1, dtype=np.float32)
+    return np.asarray(np.mean(frames * frames, axis=1), np.float32)
 
 
 def pieces(alignment: Alignment) -> tuple[I64, I64]:

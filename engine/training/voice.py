@@ -118,7 +118,7 @@ def train(corpus: Corpus, seed: int) -> dict[str, Tensor]:
     weights /= weights.sum()
     origin = torch.from_numpy(basis.mean_dvector * ORIGIN_SCALE)
     dvectors = _mixtures(corpus.dvec[clips], weights, unit=True, seed=seed) - origin
-    white = (corpus.balance[clips] - basis.mean) @ basis.basis.T
+    white = np.asarray((corpus.balance[clips] - basis.mean) @ basis.basis.T, np.float32)
     balances = torch.cat(
         [_mixtures(white, weights, unit=False, seed=seed), torch.from_numpy(white)]
     )
