@@ -1,8 +1,8 @@
-"""One ICE connection (aioice) and the datagrams over it, as the DTLS transport wants them.
+"""One ICE connection (aioice), for links so bad that its own ways do not get through.
 
-Adds to aioice what a call on a bad link needs: fixed ports and credentials, so that a new
-connection can take the place of a dead one without new signalling; a guard before the receive
-queue; notice of a far end that has begun anew; and the impaired link on the sending side.
+Adds fixed ports and credentials, so that a new connection can take the place of a dead one
+without new signalling; a guard before the receive queue; notice of a far end that has begun anew;
+and timers for links that lose half.
 """
 
 from __future__ import annotations
@@ -24,16 +24,11 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 from engine.errors import SottovoceError
 from transport.bucket import TokenBucket
 from transport.description import MAX_CANDIDATES, CandidateAddress, Role, usable
-from transport.impair import Impairment
-from transport.rtp import ARMS, is_rtcp
-from transport.session import IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, UDP_HEADER_BYTES
 
 MAX_DATAGRAM_BYTES = 1500
 MAX_QUEUED = 256  # datagrams waiting to be read; more are dropped
-MAX_DELAYED = 2048  # datagrams inside the impaired link; more are dropped
 DATAGRAMS_PER_S = 2000.0  # both arms with copies stay below 200
 GATHER_TIMEOUT_S = 4
-MAX_SOURCES = 16  # two arms and RTCP, and some restarts of the far end
 LOOPBACK = "127.0.0.1"
 
 STUN_RTO_S = 0.2
@@ -45,13 +40,6 @@ STUN_REPEAT_S = 0.08
 def clock_ms() -> float:
     """The one clock of real calls: monotonic milliseconds."""
     return time.monotonic() * 1000.0
-
-
-def source_of(datagram: bytes) -> bytes | None:
-    """The SSRC of an SRTP or SRTCP datagram; None for anything else."""
-    if len(datagram) < 12 or datagram[0] >> 6 != 2:
-        return None
-    return datagram[4:8] if is_rtcp(datagram) else datagram[8:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,80 +290,3 @@ class GuardedStunProtocol(StunProtocol):
             super().datagram_received(data, addr)
         except (ValueError, LookupError, struct.error):
             self.receiver.dropped["stun"] += 1  # a crafted attribute
-
-
-class DatagramPort:
-    """What ``RTCDtlsTransport`` sees of ICE, with the impaired link in between.
-
-    Without an impairment datagrams leave at once. Counts what really leaves and arrives.
-    """
-
-    def __init__(self, connection: IceConnection, role: Role) -> None:
-        self._connection = connection
-        self.role = "controlling" if role is Role.CALLER else "controlled"
-        self._impairment: Impairment | None = None
-        self._origin_ms = 0.0
-        self._delayed: set[asyncio.TimerHandle] = set()
-        self.dropped: Counter[str] = Counter()
-        self.sent_bytes: Counter[str] = Counter()
-        """UDP payload bytes that left, by lane: the arms, 'rtcp' and 'control'."""
-        self.received_bytes = 0
-        self.sources: set[bytes] = set()
-        """SSRCs whose packets proved authentic. SRTP keeps state for each for ever, so that past
-        MAX_SOURCES of them a packet of yet another is not even looked at."""
-
-    @property
-    def ip_header_bytes(self) -> int:
-        pair = self._connection.nominated
-        return IPV6_HEADER_BYTES if pair and ":" in pair.remote_addr[0] else IPV4_HEADER_BYTES
-
-    def impair(self, impairment: Impairment | None, origin_ms: float) -> None:
-        """``origin_ms`` is the link's time 0: outages, traces and drift begin there."""
-        self._impairment, self._origin_ms = impairment, origin_ms
-
-    async def _recv(self) -> bytes:
-        while True:
-            data = await self._connection.recv()
-            self.received_bytes += len(data)
-            if len(self.sources) < MAX_SOURCES or source_of(data) in (None, *self.sources):
-                return data
-            self.dropped["source"] += 1
-
-    async def _send(self, data: bytes) -> None:
-        lane = "control"
-        if data and data[0] >> 6 == 2:
-            lane = "rtcp" if is_rtcp(data) else ARMS.get(data[1] & 0x7F, "control")
-        if self._impairment is None:
-            self._leave(data, lane)
-            return
-        now_ms = clock_ms() - self._origin_ms
-        wire_bytes = len(data) + self.ip_header_bytes + UDP_HEADER_BYTES
-        for deliver_at_ms, packet in self._impairment.submit(data, now_ms, lane, wire_bytes):
-            wait_s = (deliver_at_ms - now_ms) / 1000.0
-            if wait_s <= 0.0005:
-                self._leave(packet, lane)
-            elif len(self._delayed) >= MAX_DELAYED:
-                self.dropped["delayed"] += 1
-            else:
-                self._later(wait_s, packet, lane)
-
-    def _later(self, wait_s: float, data: bytes, lane: str) -> None:
-        def leave() -> None:
-            self._delayed.discard(handle)
-            self._leave(data, lane)
-
-        handle = asyncio.get_running_loop().call_later(wait_s, leave)
-        self._delayed.add(handle)
-
-    def _leave(self, data: bytes, lane: str) -> None:
-        pair = self._connection.nominated
-        if pair is None:
-            self.dropped["unconnected"] += 1
-            return
-        self.sent_bytes[lane] += len(data)
-        pair.protocol.transport.sendto(data, pair.remote_addr)
-
-    def close(self) -> None:
-        for handle in self._delayed:
-            handle.cancel()
-        self._delayed.clear()

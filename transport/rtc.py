@@ -19,17 +19,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 
 from transport.bucket import TokenBucket
 from transport.control import MAX_CONTROL_BYTES, is_report
-from transport.description import CandidateAddress, PeerDescription, Role
+from transport.description import PeerDescription, Role
 from transport.ice import clock_ms
 from transport.identity import Identity
 from transport.impair import Impairment, ImpairmentSettings
 from transport.link import LinkStats, MediaPacket
+from transport.mailbox import Mailbox
 from transport.peer import IdentityRefused, PeerConnection
 from transport.session import RtpSession, SessionKeys
 from transport.state import LinkState, RtcSettings
@@ -90,10 +91,10 @@ class RtcLink:
         self._remote: PeerDescription | None = None
         self._description: PeerDescription | None = None
         self._peer: PeerConnection | None = None
-        # (arm, timestamp, payload); drops the oldest, because late speech is useless
-        self._outbox: deque[tuple[str, int, bytes]] = deque(maxlen=OUTBOX_PACKETS)
-        self._inbox: deque[MediaPacket] = deque(maxlen=INBOX_PACKETS)  # drops the oldest
-        self._controls: deque[bytes] = deque(maxlen=CONTROL_MESSAGES)  # drops the oldest
+        self._outbox: Mailbox[tuple[str, int, bytes]]  # arm, timestamp, payload
+        self._outbox = Mailbox("outbox", OUTBOX_PACKETS, self.dropped)
+        self._inbox: Mailbox[MediaPacket] = Mailbox("inbox", INBOX_PACKETS, self.dropped)
+        self._controls: Mailbox[bytes] = Mailbox("controls", CONTROL_MESSAGES, self.dropped)
         self._control_bucket = TokenBucket(CONTROL_PER_S, CONTROL_BURST)
         self._unsent: list[bytes] = []  # control messages a lost connection never began to send
         self._flush_due = False
@@ -149,20 +150,14 @@ class RtcLink:
         if self._state is not LinkState.CONNECTED:
             self.dropped["unconnected"] += 1
             return
-        if len(self._outbox) == OUTBOX_PACKETS:
-            self.dropped["outbox"] += 1
-        self._outbox.append((arm, timestamp, payload))
+        self._outbox.put((arm, timestamp, payload))
         if not self._flush_due:
             self._flush_due = True
             self._thread.call(self._flush)
 
     def receive(self, now_ms: float) -> list[MediaPacket]:
         """Everything that arrived since the last call, in order of arrival."""
-        packets = []
-        with contextlib.suppress(IndexError):
-            while True:
-                packets.append(self._inbox.popleft())
-        return packets
+        return self._inbox.drain()
 
     def send_control(self, message: bytes) -> None:
         """Reliable and in order, except receiver reports: those ride on media, newest only."""
@@ -172,11 +167,7 @@ class RtcLink:
             self.dropped["unsendable"] += 1
 
     def receive_control(self) -> list[bytes]:
-        messages = []
-        with contextlib.suppress(IndexError):
-            while True:
-                messages.append(self._controls.popleft())
-        return messages
+        return self._controls.drain()
 
     def stats(self, now_ms: float) -> LinkStats:
         return self._session.stats()
@@ -210,7 +201,9 @@ class RtcLink:
 
     def _end(self, abrupt: bool, timeout_s: float) -> None:
         ended = self._thread.run(self._shut(abrupt))
-        if not self._thread.inside:
+        if self._thread.inside:  # from on_state: nobody may wait here
+            ended.add_done_callback(lambda _: self._thread.stop(timeout_s))
+        else:
             with contextlib.suppress(CancelledError, TimeoutError):
                 ended.result(timeout_s)
             self._thread.stop(timeout_s)
@@ -331,21 +324,7 @@ class RtcLink:
             connecting.cancel()
             restarted.cancel()
             await asyncio.gather(connecting, restarted, return_exceptions=True)
-        self._learn_address(peer, remote)
-
-    def _learn_address(self, peer: PeerConnection, remote: PeerDescription) -> None:
-        """Remember where the far end really is, for the next connection."""
-        pair = peer.ice.nominated
-        if pair is not None:
-            seen = CandidateAddress("srflx", pair.remote_addr[0], pair.remote_addr[1])
-            known = [c for c in remote.candidates if (c.host, c.port) != (seen.host, seen.port)]
-            self._remote = PeerDescription(
-                remote.role,
-                remote.secret,
-                remote.fingerprint,
-                (seen, *known)[:8],
-                remote.reply_to,
-            )
+        self._remote = peer.where_it_is(remote)
 
     async def _stay(self, peer: PeerConnection) -> None:
         """Run the session until the connection is lost."""
@@ -372,8 +351,7 @@ class RtcLink:
 
     async def _send_outbox(self) -> None:
         peer = self._peer
-        while self._outbox:
-            arm, timestamp, payload = self._outbox.popleft()
+        for arm, timestamp, payload in self._outbox.drain():
             data = self._session.pack(arm, timestamp, payload, clock_ms())
             if data is not None and peer is not None:
                 await peer.send_media(data)
@@ -393,9 +371,7 @@ class RtcLink:
     def _on_rtp(self, data: bytes) -> None:
         packet = self._session.on_rtp(data, clock_ms())
         if packet is not None:
-            if len(self._inbox) == INBOX_PACKETS:
-                self.dropped["inbox"] += 1
-            self._inbox.append(packet)
+            self._inbox.put(packet)
         self._take_reports()
 
     def _on_rtcp(self, data: bytes) -> None:
@@ -410,6 +386,6 @@ class RtcLink:
 
     def _on_control(self, message: bytes) -> None:
         if self._control_bucket.allow(clock_ms()):
-            self._controls.append(message)
+            self._controls.put(message)
         else:
             self.dropped["control flood"] += 1

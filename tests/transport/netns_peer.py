@@ -31,7 +31,7 @@ def main() -> None:
     states: list[str] = []
     link = RtcLink(
         role,
-        RtcSettings(connect_for_s=25, reconnect_for_s=25),
+        RtcSettings(connect_for_s=25, reconnect_for_s=60),
         on_state=lambda s: states.append(s.value),
     )
     print(encode_invite(link.gather().result(10)), flush=True)

@@ -325,6 +325,34 @@ def test_closing_leaves_no_thread_socket_or_complaint(caplog: pytest.LogCaptureF
     assert pair.caller.receive(0.0) == []
 
 
+def test_a_link_may_be_closed_from_its_own_callback() -> None:
+    threads = threading.active_count()
+    closed = threading.Event()
+
+    def on_state(state: LinkState) -> None:
+        if state is LinkState.READY:
+            link.close()
+        elif state is LinkState.CLOSED:
+            closed.set()
+
+    link = RtcLink(Role.CALLER, LOCAL, on_state=on_state)
+    link.gather()
+    assert closed.wait(5)
+    end = time.monotonic() + 5
+    while threading.active_count() > threads and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() == threads
+
+
+def test_what_was_said_before_the_connection_is_heard_after_it(pair: Pair) -> None:
+    pair.caller.gather().result(5)
+    early = [encode_control(Hello(f"early {n}")) for n in range(5)]
+    for message in early:
+        pair.caller.send_control(message)
+    pair.connect()
+    pair.wait(lambda: pair.controls["callee"] == early)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
