@@ -26,11 +26,16 @@ RING_MS: Final = 2000  # more than any stall of the engine worker that a call su
 
 
 class AudioPort(Protocol):
-    microphone: str
-    """Name of what is heard; empty without one."""
-    loudspeaker: str
-    notice: str
-    """One line when something is wrong with a device; empty when all is well."""
+    @property
+    def microphone(self) -> str:
+        """Name of what is heard; empty without one."""
+
+    @property
+    def loudspeaker(self) -> str: ...
+
+    @property
+    def notice(self) -> str:
+        """One line when something is wrong with a device; empty when all is well."""
 
     def start(self) -> None: ...
 

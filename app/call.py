@@ -20,32 +20,26 @@ only and is wiped at hang-up.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from app.audio import AudioPort
+from app.call_panel import CallPanel
 from app.call_recording import CallRecording
 from app.call_state import CallState, may_move
-from app.call_switches import CallSwitches, impairment_words
 from app.call_words import CallWords, version_notice
 from app.clock import Clock, SystemClock
 from app.network import STREAM_VERSION, Network, ice_settings
-from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS, Settings, clean_name
-from app.stats import ARMS, Arm, CallStats, ChatLine, EventMark
+from app.settings import Settings, clean_name
 from engine.errors import SottovoceError
-from engine.events import Pcm
 from transport.control import Bye, ByeReason
-from transport.impair import ImpairmentSettings
 from transport.state import LinkState, RtcSettings
 
 if TYPE_CHECKING:
-    from app.engine_worker import EngineWorker
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +47,7 @@ GOODBYE_S = 0.15  # for the bye to leave before the socket closes
 MAX_FAILED_STEPS = 50  # half a second of nothing but errors: the call cannot go on
 
 
-class Call:
+class Call(CallPanel):
     """One call from idle to ended. Implements ``app.call_controls.CallControls``."""
 
     def __init__(
@@ -70,40 +64,16 @@ class Call:
 
         Raises SottovoceError when a STUN or TURN address makes no sense.
         """
-        self._settings = settings
-        self._audio = audio
+        network = Network(rtc or RtcSettings(ice_settings(settings)), self._link_state, seed)
+        recording = CallRecording(network.say, settings.recordings_folder())
+        words = CallWords(network, recording, self._on_hello, self._on_bye)
+        super().__init__(settings, audio, clock or SystemClock(), network, recording, words)
         self._on_change = on_change
-        self._clock: Clock = clock or SystemClock()
         self._lock = threading.RLock()
-        self._state = CallState.IDLE
-        self._notice = ""
-        self._peer_name = self._peer_version = ""
         self._greeted = False
-        self._began_ms = 0.0
         self._ended: Future[None] | None = None
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._worker: EngineWorker | None = None
         self._hello_due = False
-        self._last_stats = CallStats()
-        self.network = Network(rtc or RtcSettings(ice_settings(settings)), self._link_state, seed)
-        self.recording = CallRecording(self.network.say, settings.recordings_folder())
-        self._words = CallWords(self.network, self.recording, self._on_hello, self._on_bye)
-        self._switches = CallSwitches(
-            arm="opus" if settings.arm == "opus" else "phonemes",
-            layers=settings.layers,
-            volume=settings.volume,
-            opus_rate_bps=settings.opus_rate_bps,
-            opus_frame_ms=settings.opus_frame_ms,
-            processing=(
-                settings.echo_cancellation,
-                settings.noise_suppression,
-                settings.gain_control,
-            ),
-            tell=self._tell,
-            recording_info=self._recording_info,
-            push_to_talk=settings.push_to_talk != "off",
-        )
 
     # starting and ending
 
@@ -130,108 +100,6 @@ class Call:
         """Hang up and wait until every thread is gone."""
         with contextlib.suppress(TimeoutError):
             self.hang_up().result(timeout_s)
-
-    # in the call
-
-    def set_muted(self, muted: bool) -> None:
-        self._switches.muted = muted
-        self._words.say_media(not self._switches.microphone_open)
-
-    def set_push_to_talk(self, enabled: bool) -> None:
-        self._switches.push_to_talk = enabled
-
-    def set_talk_key(self, held: bool) -> None:
-        self._switches.talk_key = held
-
-    def set_volume(self, volume: float) -> None:
-        self._switches.volume = float(np.clip(volume, 0.0, 2.0))
-
-    def set_arm(self, arm: Arm) -> None:
-        if arm not in ARMS:
-            raise SottovoceError(f"There is no arm {arm!r}: choose phonemes or opus.")
-        self._switches.arm = arm
-
-    def set_opus(self, rate_bps: int, frame_ms: int) -> None:
-        low, high = min(OPUS_RATES_BPS), max(OPUS_RATES_BPS)
-        if not low <= rate_bps <= high or frame_ms not in OPUS_FRAMES_MS:
-            raise SottovoceError(
-                f"Opus runs at {low} to {high} bit/s with frames of 20, 40 or 60 ms here."
-            )
-        self._switches.opus_rate_bps, self._switches.opus_frame_ms = rate_bps, frame_ms
-
-    def set_impairment(self, settings: ImpairmentSettings | None) -> None:
-        self.network.set_impairment(settings)
-        self._switches.impairment_words = impairment_words(settings)
-
-    def set_processing(self, echo: bool, noise: bool, gain: bool) -> None:
-        self._switches.processing = (echo, noise, gain)
-
-    def set_audio(self, audio: AudioPort) -> None:
-        if self._thread is None:
-            self._audio = audio
-            return
-
-        def change() -> None:
-            audio.start()
-            old, self._audio = self._audio, audio
-            old.close()
-
-        threading.Thread(target=change, name="devices", daemon=True).start()
-
-    def request_recording(self) -> None:
-        if self._state is CallState.ACTIVE:
-            self.recording.request()
-
-    def refuse_recording(self) -> None:
-        self.recording.refuse()
-
-    def stop_recording(self) -> None:
-        self.recording.stop()
-
-    def send_chat(self, text: str) -> None:
-        self._words.send_chat(text, self._clock.now_ms() - self._began_ms)
-
-    # looking at it
-
-    @property
-    def state(self) -> CallState:
-        return self._state
-
-    def chat(self) -> tuple[ChatLine, ...]:
-        return self._words.chat_lines()
-
-    def stats(self) -> CallStats:
-        worker = self._worker
-        stats = self._last_stats if worker is None else worker.stats
-        return dataclasses.replace(
-            stats,
-            state=self._state,
-            notice=self._notice or self._audio.notice,
-            peer_name=self._peer_name,
-            peer_version=self._peer_version,
-        )
-
-    def near_events(self) -> tuple[EventMark, ...]:
-        worker = self._worker
-        return () if worker is None else self._from_beginning(tuple(worker.near.marks))
-
-    def far_events(self) -> tuple[EventMark, ...]:
-        worker = self._worker
-        return () if worker is None else self._from_beginning(tuple(worker.far.marks))
-
-    def heard(self, since_sample: int) -> tuple[int, Pcm]:
-        worker = self._worker
-        pieces = [] if worker is None else list(worker.heard)
-        if not pieces:
-            return since_sample, np.zeros(0, np.float32)
-        end = pieces[-1][0] + len(pieces[-1][1])
-        start = max(since_sample, end - 2 * 16_000)
-        parts = [pcm[max(0, start - at) :] for at, pcm in pieces if at + len(pcm) > start]
-        return end, np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def _from_beginning(self, marks: tuple[EventMark, ...]) -> tuple[EventMark, ...]:
-        began_ms = self._began_ms
-        return tuple(dataclasses.replace(mark, at_ms=mark.at_ms - began_ms) for mark in marks)
 
     # inside
 
@@ -327,10 +195,6 @@ class Call:
         }
         self._end(words[reason], None)
 
-    def _tell(self, notice: str) -> None:
-        self._notice = notice
-        self._changed()
-
     def _changed(self) -> None:
         if self._on_change is not None:
             try:
@@ -377,12 +241,3 @@ class Call:
         finally:
             self._stop.set()
             ended.set_result(None)
-
-    def _recording_info(self, stats: CallStats) -> Mapping[str, Any]:
-        return {
-            "title": f"Call with {self._peer_name}" if self._peer_name else "A call",
-            "consent": "both sides agreed",
-            "link": stats.impairment or "as it was",
-            "opus": {"rate_bps": stats.opus_rate_bps, "frame_ms": stats.opus_frame_ms},
-            "packets": "sent_ms is media time on the talker's clock, arrival_ms the receiver's",
-        }

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from app.call_recording import CallRecording
 from app.delays import ClockOffset
-from app.far_end import FarEnd
-from app.near_end import NearEnd
 from app.network import STREAM_VERSION, Network, inventory
 from app.settings import clean_name
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
@@ -31,6 +30,10 @@ from transport.control import (
     parse_control,
 )
 from transport.reports import REPORT_INTERVAL_MS, ReceiverReport
+
+if TYPE_CHECKING:  # both load torch, which a window does not wait for
+    from app.far_end import FarEnd
+    from app.near_end import NearEnd
 
 FIRST_PINGS = 5
 FIRST_PING_MS = 400.0

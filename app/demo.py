@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from app.audio import AudioPort, FilePort
@@ -138,7 +139,7 @@ class Demo:
                     line_s = time.monotonic() + LINE_S
                     self.console.print(one_line([call.stats() for call in self.calls], NAMES))
 
-    def _view(self, end_s: float):  # type: ignore[no-untyped-def]
+    def _view(self, end_s: float) -> RenderableType:
         left_s = max(0.0, end_s - time.monotonic())
         return meters([call.stats() for call in self.calls], NAMES, left_s)
 
@@ -154,8 +155,8 @@ class Demo:
         final = [call.stats() for call in self.calls]
         self.calls[0].stop_recording()
         self.close()
-        folders = [call.recording.folder for call in self.calls]
-        if folders[0] is None or folders[1] is None:
+        folders = [folder for call in self.calls if (folder := call.recording.folder)]
+        if len(folders) < 2:
             raise SottovoceError("Nothing was recorded: the call ended before it began.")
         halves = [
             load_bundle(folder, call.recording.summary)
@@ -215,10 +216,10 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     windows = has_display() if options.window is None else options.window
     if windows and not has_display():
         raise SottovoceError("There is no display for the windows: give --no-window.")
+    demo = Demo(options, console)
     if not windows:
         why = "" if has_display() else "No display here, so no window opens. "
         console.print(f"{why}Meters follow; the bundle goes to [bold]{out}[/bold].", style="dim")
-    demo = Demo(replace(options), console)
     try:
         console.print(
             f"{NAMES[0]} is {demo.talkers[0]}, {NAMES[1]} is {demo.talkers[1]}. "
@@ -234,7 +235,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
                 demo.watch()
             except KeyboardInterrupt:
                 console.print("Stopping.")
-        with console.status("Writing the bundle …") if console.is_terminal else _nothing():
+        with console.status("Writing the bundle …") if console.is_terminal else nullcontext():
             results = demo.finish(out)
     finally:
         demo.close()
@@ -243,9 +244,3 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         console.print(summary_table(result.title, result.bundle.summary))
     console.print(f"Evaluation bundle: [bold]{out}[/bold] (open report.html in a browser)")
     return 0
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -25,13 +25,14 @@ from app.clock import Clock
 from app.export import PacketRow
 from app.far_end import FarEnd
 from app.far_sound import FarSound
+from app.gather_stats import gather_stats
 from app.heard_meter import HeardMeter
 from app.near_end import NearEnd
 from app.network import Network
 from app.processing import EchoGuard
 from app.rates import RateMeter
 from app.ring import Ring
-from app.stats import CallStats, VoiceStats
+from app.stats import CallStats
 from app.voice_worker import VoiceWorker
 from engine.encoder import SpeechEncoder
 from engine.events import Pcm
@@ -63,10 +64,10 @@ class EngineWorker:
         clock: Clock,
     ) -> None:
         torch.set_num_threads(1)
-        self._switches = switches
-        self._network = network
-        self._recording = recording
-        self._words = words
+        self.switches = switches
+        self.network = network
+        self.recording = recording
+        self.words = words
         self._clock = clock
         self.sound = FarSound(switches.arm, switches.volume)
         self.meter = HeardMeter()
@@ -79,8 +80,8 @@ class EngineWorker:
         self.heard: deque[tuple[int, Pcm]] = deque(maxlen=400)  # position, PCM; drops the oldest
         self._heard_samples = 0
         self._near_samples = 0
-        self._rates = RateMeter()
-        self._scores: Mapping[str, float | None] = self.stats.intelligibility
+        self.rates = RateMeter()
+        self.scores: Mapping[str, float | None] = self.stats.intelligibility
         self._stats_ms = self._scores_ms = self._second_ms = 0.0
         self._queue_ms = MIN_QUEUE_MS
         self._underruns = 0
@@ -90,7 +91,7 @@ class EngineWorker:
 
     def _warm_up(self) -> None:
         """Models take their first, slow steps before anybody talks."""
-        SpeechEncoder(self._switches.layers).push(np.zeros(4000, np.float32))
+        SpeechEncoder(self.switches.layers).push(np.zeros(4000, np.float32))
         self.far.produce(1600, self._clock.now_ms(), 0.0, None)
         self.sound.queues["phonemes"] = Ring(self.sound.queues["phonemes"].capacity)
         self.sound.queues["opus"] = Ring(self.sound.queues["opus"].capacity)
@@ -105,17 +106,17 @@ class EngineWorker:
         in_call = state in (CallState.ACTIVE, CallState.RECONNECTING)
         self._follow_switches()
         self._hear(port, in_call, now_ms)
-        link = self._network.link
+        link = self.network.link
         if link is not None:
-            self._words.hear(link.receive_control(), self.near, self.far, now_ms, now_ms - began_ms)
+            self.words.hear(link.receive_control(), self.near, self.far, now_ms, now_ms - began_ms)
             packets = link.receive(now_ms)
             if in_call:
                 self.near.send(link, now_ms)
                 self._note_packets(packets)
-                self.far.take(packets, now_ms, self._words.offset.ms)
+                self.far.take(packets, now_ms, self.words.offset.ms)
                 if state is CallState.ACTIVE:
-                    self._words.speak(self.near, self.far, self.voice.voice, now_ms)
-            self._rates.sample(link.stats(now_ms), now_ms)
+                    self.words.speak(self.near, self.far, self.voice.voice, now_ms)
+            self.rates.sample(link.stats(now_ms), now_ms)
         if in_call:
             self._play(port, now_ms)
         self._publish(port, state, now_ms, began_ms)
@@ -125,15 +126,15 @@ class EngineWorker:
         self.voice.close()
         self.meter.close()
         self.far.set_voice(None)
-        self._words.forget()
+        self.words.forget()
 
     def _near_sound(self, pcm: Pcm) -> None:
         self._near_samples += len(pcm)
         self.voice.push(pcm)
-        self._recording.sound("near", pcm)
+        self.recording.sound("near", pcm)
 
     def _follow_switches(self) -> None:
-        switches = self._switches
+        switches = self.switches
         self.near.open = switches.microphone_open
         self.near.set_opus(switches.opus_rate_bps, switches.opus_frame_ms)
         self.sound.arm = switches.arm
@@ -145,7 +146,7 @@ class EngineWorker:
     def _hear(self, port: AudioPort, in_call: bool, now_ms: float) -> None:
         capture_ms, playback_ms = port.latency_ms()
         pcm = port.read()
-        link = self._network.link if in_call else None
+        link = self.network.link if in_call else None
         self.near.step(pcm, link, now_ms, capture_ms, capture_ms + playback_ms + port.queued_ms())
 
     def _play(self, port: AudioPort, now_ms: float) -> None:
@@ -160,13 +161,13 @@ class EngineWorker:
         if count < 80:
             return
         to_ear_ms = queued_ms + port.latency_ms()[1]
-        heard, phonemes, opus = self.far.produce(count, now_ms, to_ear_ms, self._words.offset.ms)
+        heard, phonemes, opus = self.far.produce(count, now_ms, to_ear_ms, self.words.offset.ms)
         port.write(heard)
         self.near.guard.played(heard)
         self.heard.append((self._heard_samples, heard))
         self._heard_samples += count
-        self._recording.sound("far_phonemes", phonemes)
-        self._recording.sound("far_opus", opus)
+        self.recording.sound("far_phonemes", phonemes)
+        self.recording.sound("far_opus", opus)
 
     def _note_packets(self, packets: list[MediaPacket]) -> None:
         for packet in packets:
@@ -174,12 +175,12 @@ class EngineWorker:
             media_ms = packet.timestamp / rate
             last = self._last_received.get(packet.arm, packet.sequence_number - 1)
             for number in range(last + 1, min(packet.sequence_number, last + 200)):
-                self._recording.packet(
+                self.recording.packet(
                     PacketRow(packet.arm, "received", number, media_ms, None, 0, 0)
                 )
             self._last_received[packet.arm] = max(last, packet.sequence_number)
             size = len(packet.payload)
-            self._recording.packet(
+            self.recording.packet(
                 PacketRow(
                     packet.arm,
                     "received",
@@ -197,87 +198,19 @@ class EngineWorker:
         self._stats_ms = now_ms + STATS_MS
         if now_ms >= self._scores_ms:
             self._scores_ms = now_ms + SCORES_MS
-            self._scores = MappingProxyType(dict(self.meter.scores()))
-        link = self._network.link
+            self.scores = MappingProxyType(dict(self.meter.scores()))
+        link = self.network.link
         counters = LinkStats() if link is None else link.stats(now_ms)
-        self.stats = self._gather(port, state, counters, now_ms, began_ms)
-        info = self._switches.recording_info(self.stats)
-        notice = self._recording.step(
+        self.stats = gather_stats(self, port, state, counters, now_ms, began_ms)
+        info = self.switches.recording_info(self.stats)
+        notice = self.recording.step(
             self._near_samples, self.sound.position("phonemes"), self.stats, info
         )
         if notice:
-            self._switches.tell(notice)
+            self.switches.tell(notice)
         if now_ms >= self._second_ms:
             self._second_ms = now_ms + 1000.0
-            self._recording.second(self.stats)
-
-    def _gather(
-        self, port: AudioPort, state: CallState, counters: LinkStats, now_ms: float, began_ms: float
-    ) -> CallStats:
-        switches, playout, words = self._switches, self.far.playout_stats(), self._words
-        plan = self.near.packetizer.plan
-        near_f0 = self.voice.voice
-        active = state in (CallState.ACTIVE, CallState.RECONNECTING)
-        dropped = {f"audio {name}": count for name, count in port.dropped().items()}
-        dropped |= {
-            "near": self.near.skipped,
-            "meter": self.meter.dropped,
-            "voice": self.voice.dropped,
-            "recorder": self._recording.dropped,
-            "refused packets": self.far.refused,
-        }
-        if self._network.link is not None:
-            dropped |= {f"link {name}": n for name, n in self._network.link.drops().items()}
-        arms: dict[str, Any] = {"phonemes": counters.phonemes, "opus": counters.opus}
-        return CallStats(
-            state=state,
-            seconds=(now_ms - began_ms) / 1000.0 if active else 0.0,
-            arm=switches.arm,
-            synthetic=switches.arm == "phonemes",
-            muted=switches.muted,
-            push_to_talk=switches.push_to_talk,
-            talking=self.near.open and self.near.talking(now_ms),
-            far_talking=self.far.talking(now_ms),
-            volume=switches.volume,
-            rates=self._rates.rates(),
-            intelligibility=self._scores,
-            loss=self._rates.losses(),
-            jitter_ms=counters.phonemes.jitter_ms,
-            round_trip_ms=words.offset.round_trip_ms or counters.round_trip_ms,
-            delay_stages_ms=self.far.delays.stages(),
-            opus_delay_ms=self.far.delays.opus_ms,
-            near=self.near.level.level,
-            far=self.far.level.level,
-            voice=VoiceStats(
-                bits_sent=words.bits_sent,
-                bits_received=words.bits_received,
-                updates_sent=words.updates_sent,
-                updates_received=words.updates_received,
-                similarity=self.voice.similarity,
-                adaptation_steps=self.voice.steps,
-                f0_mean_hz=near_f0.f0_mean_hz if near_f0 else None,
-                peer_f0_mean_hz=words.peer_voice.f0_mean_hz if words.peer_voice else None,
-            ),
-            events_sent=self.near.events,
-            events_received=playout.events_received,
-            events_lost=playout.events_lost,
-            events_concealed=playout.events_concealed,
-            packets_sent={arm: stats.packets_sent for arm, stats in arms.items()},
-            packets_received={arm: stats.packets_received for arm, stats in arms.items()},
-            packets_lost={arm: stats.packets_lost for arm, stats in arms.items()},
-            redundancy=plan.copies - 1,
-            layers=min(plan.layers, self.near.layers),
-            opus_rate_bps=switches.opus_rate_bps,
-            opus_frame_ms=switches.opus_frame_ms,
-            impairment=switches.impairment_words,
-            recording=self._recording.state,
-            recording_path=str(self._recording.folder or ""),
-            recording_seconds=self._recording.seconds,
-            microphone=port.microphone,
-            loudspeaker=port.loudspeaker,
-            echo_guard=self.near.guard.name,
-            dropped=MappingProxyType(dropped),
-        )
+            self.recording.second(self.stats)
 
 
 def pace(next_ms: float, clock: Clock) -> float:

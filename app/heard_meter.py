@@ -86,7 +86,7 @@ class HeardMeter:
     """Fed by the engine worker, read by anybody."""
 
     def __init__(self) -> None:
-        self._arms = {arm: _Arm() for arm in ARMS}
+        self._arms: dict[str, _Arm] = {arm: _Arm() for arm in ARMS}
         self._wake = threading.Event()
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)

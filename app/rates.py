@@ -53,7 +53,7 @@ class RateMeter:
         return new, old
 
     def rates(self) -> Mapping[str, WayRates]:
-        found = {}
+        found: dict[str, WayRates] = {}
         for arm in ARMS:
             ends = self._ends(arm, WINDOW_MS)
             if ends is None:
@@ -68,7 +68,7 @@ class RateMeter:
 
     def losses(self) -> Mapping[str, float]:
         """Fraction of packets lost towards here in the last LOSS_WINDOW_MS."""
-        found = {}
+        found: dict[str, float] = {}
         for arm in ARMS:
             ends = self._ends(arm, LOSS_WINDOW_MS)
             if ends is None:
