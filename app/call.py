@@ -135,7 +135,7 @@ class Call(CallPanel):
                 try:
                     if self._hello_due:
                         self._hello_due = False
-                        self._words.begin(clean_name(self._settings.name), self._clock.now_ms())
+                        self._words.begin(clean_name(self.settings.name), self._clock.now_ms())
                     worker.step(self._state, self._began_ms, self._audio)
                     failures = 0
                 except Exception:

@@ -44,7 +44,7 @@ class CallPanel:
     ) -> None:
         self.network = network
         self.recording = recording
-        self._settings = settings
+        self.settings = settings
         self._audio = audio
         self._clock = clock
         self._words = words
