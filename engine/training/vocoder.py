@@ -19,7 +19,7 @@ from engine.errors import SottovoceError
 from engine.mel import HOP
 from engine.source_filter import LEAD, SourceFilter, overlap_add
 from engine.training.discriminator import Discriminator
-from engine.training.vocoder_data import Batches, FeatureCache, excite
+from engine.training.vocoder_data import BATCH, Batches, FeatureCache, excite
 from engine.weights import MODELS_DIR, load_weights, save_weights
 
 LEARNING_RATE = 8e-4
@@ -116,6 +116,7 @@ class Run:
         self.cache = FeatureCache(Path(arguments.data), Path(arguments.cache))
         self.model = SourceFilter().to(self.device)
         self.critic = Discriminator().to(self.device)
+        self.batch = int(arguments.batch)
         self.critic_weight = float(arguments.adversarial)
         self.optimiser = _adam(self.model)
         self.critic_optimiser = _adam(self.critic)
@@ -146,7 +147,7 @@ class Run:
         for optimiser in (self.optimiser, self.critic_optimiser):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        pcm, mel, f0, draws = self.batches.draw(self.device)
+        pcm, mel, f0, draws = self.batches.draw(self.device, self.batch)
         heard = slice(WARM_FRAMES * HOP, -2 * HOP)
         truth = pcm[:, heard]
         made = [draw[:, heard] for draw in synthesise(self.model, mel, f0, draws)]
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--cache", required=True, help="folder with pcm.npy, mel.npy, f0.npy, …")
     parser.add_argument("--out", required=True, help="run folder: checkpoint and curve")
     parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--batch", type=int, default=BATCH, help="segments a step")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="learning rate")
     parser.add_argument(
         "--adversarial", type=float, default=0.0, help="weight of the discriminator, 0 = none"
