@@ -1,0 +1,181 @@
+"""Blocks of events: what comes back, what is refused, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.packet_policy import talk
+from engine.bitstream import (
+    MAX_BLOCK_BYTES,
+    BitCounter,
+    BlockError,
+    decode_block,
+    encode_block,
+    walk_block,
+)
+from engine.events import ENERGY_LEVELS, PITCH_LEVELS, PhonemeEvent
+from engine.phonemes import N_PHONEMES
+from engine.probability import MAX_BLOCK_EVENTS, SHAPES, Tables, default_tables
+from engine.weights import WeightsError, load_weights
+from tests.speech import SPEECH_REASON, alignments, dev_readers, load_pcm
+
+# what the tables cost on speech they have not seen, against the conditional entropy of the speech
+# they were trained on: the difference is what the coder wastes
+ENTROPY_TOLERANCE = 1.05
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> list[PhonemeEvent]:
+    """Any legal events, likely or not."""
+    count = draw(st.integers(1, MAX_BLOCK_EVENTS))
+    tick = draw(st.integers(0, 1 << 30))
+    index = draw(st.integers(0, 1 << 20))
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    even = 1 + draw(st.booleans())
+    events = []
+    for position in range(count):
+        hole = 0 if rng.random() < 0.8 else int(2 ** rng.uniform(0, 23)) // even * even
+        tick += hole if position else 0
+        voiced = bool(rng.random() < 0.5)
+        pitch = (int(rng.integers(PITCH_LEVELS)), int(rng.integers(PITCH_LEVELS)))
+        events.append(
+            PhonemeEvent(
+                index=index + position,
+                phoneme=int(rng.integers(N_PHONEMES)),
+                start_tick=tick,
+                duration_ticks=int(rng.integers(1, 20 // even + 1)) * even,
+                voiced=voiced,
+                pitch=pitch if voiced else (0, 0),
+                energy=int(rng.integers(ENERGY_LEVELS)),
+                codes=tuple(int(c) for c in rng.integers(0, 256, rng.integers(0, 4))),
+            )
+        )
+        tick = events[-1].end_tick
+    return events
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocks())
+def test_any_legal_block_comes_back_whole(events: list[PhonemeEvent]) -> None:
+    data = encode_block(events, [len(e.codes) for e in events])
+    assert len(data) <= MAX_BLOCK_BYTES
+    assert decode_block(data, events[0].index, events[0].start_tick) == events
+
+
+def test_layers_left_out_do_not_come_back() -> None:
+    events = talk(2.0, seed=4)[:8]
+    layers = [0, 1, 2, 3, 3, 2, 1, 0]
+    decoded = decode_block(encode_block(events, layers), events[0].index, events[0].start_tick)
+    assert decoded == [replace(e, codes=e.codes[:n]) for e, n in zip(events, layers, strict=True)]
+
+
+def test_no_events_make_no_bytes() -> None:
+    assert encode_block([], []) == b"" and decode_block(b"", 5, 9) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_random_bytes_are_refused_or_decode_to_legal_events(data: bytes) -> None:
+    events = decode_block(data, 0, 0)
+    for event in events or []:
+        assert 0 <= event.phoneme < N_PHONEMES and 1 <= event.duration_ticks <= 20
+        assert all(0 <= p < PITCH_LEVELS for p in event.pitch)
+        assert 0 <= event.energy < ENERGY_LEVELS and all(0 <= c < 256 for c in event.codes)
+
+
+def test_nearly_all_random_bytes_are_refused() -> None:
+    rng = np.random.default_rng(7)
+    accepted = sum(
+        decode_block(rng.bytes(int(rng.integers(1, 90))), 0, 0) is not None for _ in range(500)
+    )
+    assert accepted < 25
+
+
+def test_oversized_blocks_are_refused_unread() -> None:
+    assert decode_block(bytes(MAX_BLOCK_BYTES + 1), 0, 0) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phoneme": N_PHONEMES},
+        {"duration_ticks": 21},
+        {"duration_ticks": 0},
+        {"energy": ENERGY_LEVELS},
+        {"voiced": True, "pitch": (0, PITCH_LEVELS)},
+        {"codes": (256,)},
+    ],
+    ids=str,
+)
+def test_values_off_their_scale_are_not_written(change: dict[str, object]) -> None:
+    with pytest.raises(BlockError):
+        encode_block([replace(PhonemeEvent(0, 1, 0, 5), **change)], [1 if "codes" in change else 0])
+
+
+def test_events_that_do_not_follow_one_another_are_not_written() -> None:
+    first = PhonemeEvent(0, 1, 0, 5)
+    for second in (PhonemeEvent(2, 1, 5, 5), PhonemeEvent(1, 1, 4, 5)):
+        with pytest.raises(BlockError):
+            encode_block([first, second], [0, 0])
+
+
+def test_whole_bytes_cost_at_most_one_more_than_the_information() -> None:
+    events = talk(20.0, seed=5)
+    for start in range(0, 120, 8):
+        block = events[start : start + 8]
+        counter = BitCounter(default_tables())
+        walk_block(counter, block[0].index, block[0].start_tick, block)
+        size = len(encode_block(block, [3] * 8))
+        assert size * 8 <= counter.total_bits + 16
+
+
+def test_events_as_likely_as_the_tables_say_cost_their_entropy() -> None:
+    tables = default_tables()
+    counter = BitCounter(tables)
+    coded = 0
+    events = [replace(e, codes=()) for e in talk(300.0, seed=6)]
+    for start in range(0, len(events), MAX_BLOCK_EVENTS):
+        block = events[start : start + MAX_BLOCK_EVENTS]
+        walk_block(counter, block[0].index, block[0].start_tick, block)
+        coded += 8 * len(encode_block(block, [0] * len(block)))
+    assert coded <= counter.total_bits * 1.02  # the range coder and whole bytes waste this much
+
+
+@pytest.mark.skipif(not dev_readers(), reason=SPEECH_REASON)
+def test_unseen_speech_costs_what_training_speech_carries() -> None:
+    import pyworld
+
+    from engine.training.events import measure, pieces, tick_power, to_events
+
+    counter, events_coded = BitCounter(default_tables()), 0
+    for name, path, _ in dev_readers()[:6]:
+        pcm = load_pcm(path)
+        f0, times = pyworld.dio(
+            pcm.astype(np.float64), 16_000, f0_floor=65, f0_ceil=500, frame_period=10
+        )
+        f0 = pyworld.stonemask(pcm.astype(np.float64), f0, times, 16_000)
+        phonemes, bounds = pieces([(p, s // 2 * 2, d) for p, s, d in alignments()[name]])
+        bounds = np.unique(bounds // 2 * 2)
+        phonemes = phonemes[: len(bounds) - 1]
+        block_events = to_events(measure(phonemes, bounds, f0.astype(np.float32), tick_power(pcm)))
+        for start in range(0, len(block_events), MAX_BLOCK_EVENTS):
+            block = block_events[start : start + MAX_BLOCK_EVENTS]
+            walk_block(counter, block[0].index, block[0].start_tick, block)
+            events_coded += len(block)
+    floor = float(load_weights("tables")[1]["entropy_bits"])
+    assert counter.total_bits / events_coded <= floor * ENTROPY_TOLERANCE + 0.5
+
+
+def test_tables_of_another_shape_are_refused() -> None:
+    tensors, _ = load_weights("tables")
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    weights = arrays.pop("weights")
+    assert set(arrays) == set(SHAPES)
+    arrays["duration"] = arrays["duration"][:-1]
+    with pytest.raises(WeightsError):
+        Tables(arrays, weights)
