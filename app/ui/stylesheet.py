@@ -31,7 +31,8 @@ QLabel[role="value"] { font-size: 12px; font-weight: 600; }
 QLabel[role="figure"] { font-size: 24px; font-weight: 600; }
 QLabel[role="error"] { color: $danger; }
 QLabel[role="badge"] { background: $accent_weak; color: $text; border: 1px solid $accent;
-    border-radius: 12px; padding: 3px 10px; font-size: 12px; font-weight: 600; }
+    border-radius: 11px; padding: 4px 10px; min-height: 16px; font-size: 12px;
+    font-weight: 600; }
 QLabel[role="step"] { background: $accent; color: $on_accent; border-radius: 12px;
     font-size: 12px; font-weight: 600; }
 
@@ -50,9 +51,10 @@ QPushButton[kind="primary"]:focus { border: 2px solid $text; }
 QPushButton[kind="danger"] { background: $danger; color: $on_danger; border-color: $danger; }
 QPushButton[kind="danger"]:focus { border: 2px solid $text; }
 QPushButton[kind="quiet"], QToolButton[kind="quiet"] { background: transparent;
-    border: 1px solid transparent; }
+    border: 1px solid transparent; padding: 7px 8px; }
 QPushButton[kind="quiet"]:hover, QToolButton[kind="quiet"]:hover { background: $second_weak; }
-QPushButton[kind="quiet"]:focus, QToolButton[kind="quiet"]:focus { border: 2px solid $accent; }
+QPushButton[kind="quiet"]:focus, QToolButton[kind="quiet"]:focus { border: 2px solid $accent;
+    padding: 6px 7px; }
 QPushButton[kind="choice"] { text-align: left; padding: 20px; border-radius: 12px; }
 QPushButton[kind="choice"]:focus { padding: 19px; }
 QPushButton[kind="segment"] { border-radius: 6px; border: 1px solid transparent;
@@ -82,6 +84,7 @@ QComboBox::down-arrow { image: url($arrow_down); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: $surface; border: 1px solid $border;
     selection-background-color: $accent; selection-color: $on_accent; padding: 4px; }
 
+QSlider { min-height: 20px; }
 QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal { width: 16px; height: 16px; margin: -6px 0; border-radius: 8px;
@@ -97,6 +100,7 @@ QCheckBox::indicator { width: 18px; height: 18px; border: 1px solid $muted; bord
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url($check); }
 QCheckBox::indicator:focus { border: 2px solid $accent; }
 
+QGraphicsView { background: transparent; border: none; }
 QScrollArea { border: none; background: transparent; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }

@@ -1,0 +1,78 @@
+"""Puts the program on a screen: the QApplication, the theme, and one window or several."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.call_controls import CallControls
+from app.settings import Settings
+from app.ui.call_window import CallWindow
+from app.ui.icons import app_icon
+from app.ui.theme import Theme, theme
+from app.ui.tones import NoSounds, Tones
+
+log = logging.getLogger(__name__)
+
+
+def application(choice: str = "system") -> QApplication:
+    """The one QApplication, dressed. ``choice`` is a theme."""
+    found = QApplication.instance()
+    made = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
+    made.setApplicationName("sottovoce")
+    made.setApplicationDisplayName("Sottovoce")
+    made.setDesktopFileName("sottovoce")
+    made.setWindowIcon(app_icon())
+    if made.findChild(Theme) is None:
+        Theme(made, choice)
+    return made
+
+
+def open_device_call(settings: Settings) -> CallControls:
+    """A call over this machine's microphone and loudspeaker. Not on the window's thread."""
+    from app.call import Call
+    from app.devices import SoundDevicePort
+
+    return Call(settings, SoundDevicePort(settings.input_device, settings.output_device))
+
+
+def run(settings: Settings) -> int:
+    """Open the call window and stay until it is closed."""
+    made = application(settings.theme)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    window = CallWindow(settings, open_device_call, sounds=Tones(settings.output_device))
+    window.show()
+    if not settings.wizard_done and not settings.name:
+        QTimer.singleShot(300, window.open_wizard)
+    return int(made.exec())
+
+
+def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[], bool]) -> None:
+    """One window for each of ``calls``, which somebody else made; returns when ``still()`` turns
+    false or the last window is closed. Closing a window ends its call."""
+    made = application(calls[0][1].theme if calls else "system")
+    windows = []
+    for number, (call, settings) in enumerate(calls):
+
+        def refuse(_settings: Settings, call: CallControls = call) -> CallControls:
+            return call
+
+        window = CallWindow(settings, refuse, sounds=NoSounds(), save=lambda _settings: None)
+        window.attach(call)
+        window.page.open_details(True)
+        window.move(40 + 60 * number, 40 + 60 * number)
+        window.show()
+        windows.append(window)
+    watch = QTimer()
+    watch.timeout.connect(lambda: None if still() else made.quit())
+    watch.start(100)
+    made.exec()
+    watch.stop()
+    for window in windows:
+        window.close()
+    theme()

@@ -1,0 +1,147 @@
+"""The page of a call: header, what is being said, details on demand, and the bar to act with.
+
+It shows what it is told 20 times a second and forwards what is pressed; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app.call_controls import CallControls
+from app.stats import CallStats
+from app.ui.call_header import CallHeader
+from app.ui.details_panel import DetailsPanel, scrolling
+from app.ui.meters import MeterBoard
+from app.ui.notice_bar import ConsentBar, NoticeBar
+from app.ui.speech_card import SpeechCard
+from app.ui.talk_bar import TalkBar
+from app.ui.widgets import GRID
+
+SIDE_UPDATES = 5  # panels beside the call are refreshed four times a second
+
+
+class CallPage(QWidget):
+    abx_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "page")
+        self._call: CallControls | None = None
+        self._updates = 0
+        self.blind = False
+        self.header = CallHeader()
+        self.notice, self.consent = NoticeBar(), ConsentBar()
+        self.speech, self.meters = SpeechCard(), MeterBoard()
+        self.details, self.bar = DetailsPanel(), TalkBar()
+        self._meters_area = scrolling(self.meters)
+        left = QVBoxLayout()
+        left.setSpacing(GRID)
+        left.addWidget(self.speech, 4)
+        left.addWidget(self._meters_area, 5)
+        body = QHBoxLayout()
+        body.setSpacing(GRID)
+        body.addLayout(left, 1)
+        body.addWidget(self.details)
+        middle = QVBoxLayout()
+        middle.setContentsMargins(12, 12, 12, 12)
+        middle.setSpacing(GRID)
+        middle.addWidget(self.notice)
+        middle.addWidget(self.consent)
+        middle.addLayout(body, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.header)
+        layout.addLayout(middle, 1)
+        layout.addWidget(self.bar)
+        self._connect()
+        self.open_details(False)
+
+    def _connect(self) -> None:
+        self.header.light.toggled.connect(self.open_details)
+        self.details.compare.abx_wanted.connect(self.abx_wanted)
+        self.bar.switch.chosen.connect(self.set_arm)
+        self.bar.mute_wanted.connect(lambda on: self._call and self._call.set_muted(on))
+        self.bar.push_to_talk_wanted.connect(
+            lambda on: self._call and self._call.set_push_to_talk(on)
+        )
+        self.bar.volume_wanted.connect(lambda value: self._call and self._call.set_volume(value))
+        self.bar.record_wanted.connect(self.toggle_recording)
+        self.bar.hang_up_wanted.connect(lambda: self._call and self._call.hang_up())
+        self.consent.agreed.connect(lambda: self._call and self._call.request_recording())
+        self.consent.refused.connect(self._refuse)
+
+    def attach(self, call: CallControls | None) -> None:
+        """Show ``call`` from now on, from an empty page."""
+        self._call = call
+        self._updates = 0
+        self.set_blind(False)
+        self.details.attach(call)
+        self.speech.clear()
+        self.meters.clear()
+
+    def open_details(self, opened: bool) -> None:
+        self.header.light.setChecked(opened)
+        self._meters_area.setVisible(opened)
+        self.details.setVisible(opened)
+        self._fit()
+
+    def set_blind(self, blind: bool) -> None:
+        """During a blind test nothing on this page says which arm is heard."""
+        self.blind = blind
+        self.bar.switch.set_blind(blind)
+        self.details.compare.set_blind(blind)
+
+    def set_arm(self, arm: str) -> None:
+        if self._call is not None and not self.blind:
+            self._call.set_arm("opus" if arm == "opus" else "phonemes")
+
+    def switch_arm(self) -> None:
+        if self._call is not None:
+            self.set_arm("phonemes" if self._call.stats().arm == "opus" else "opus")
+
+    def toggle_mute(self) -> None:
+        if self._call is not None:
+            self._call.set_muted(not self._call.stats().muted)
+
+    def toggle_recording(self) -> None:
+        if self._call is None:
+            return
+        if self._call.stats().recording in ("on", "asking"):
+            self._call.stop_recording()
+        else:
+            self._call.request_recording()
+
+    def _refuse(self) -> None:
+        if self._call is None:
+            return
+        if self._call.stats().recording == "asked":
+            self._call.refuse_recording()
+        else:
+            self._call.stop_recording()
+
+    def show_stats(self, stats: CallStats, talk_key: str) -> None:
+        if self._call is None:
+            return
+        self.header.show_stats(stats, self.blind)
+        self.notice.show_text(stats.notice)
+        self.consent.show_stats(stats)
+        self.speech.show_call(self._call, stats, self.blind)
+        self.bar.show_stats(stats, talk_key)
+        if not self.blind:
+            self.bar.switch.choose(stats.arm)
+        self.meters.show_stats(stats)
+        if self._updates % SIDE_UPDATES == SIDE_UPDATES - 1:
+            self.details.show_stats(stats, self.blind)
+        self._updates += 1
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Two columns of meters only where they have room; compact captions on a small screen."""
+        side = self.details.width() + GRID if self.details.isVisibleTo(self) else 0
+        self.meters.fit(self.width() - side - 24)

@@ -1,0 +1,106 @@
+"""A code to hand over: shown, copied in one click, and as a QR picture."""
+
+from __future__ import annotations
+
+import segno
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from app.ui.view_models import tr
+from app.ui.widgets import GRID, IconButton, row
+
+COPIED_MS = 1600
+QUIET_MODULES = 3  # white rim of a QR code; readers want some
+
+
+class QrPicture(QWidget):
+    """Black on white in both themes, because readers expect it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._matrix: list[list[bool]] = []
+        self.setFixedSize(172, 172)
+        self.setAccessibleName(tr("QR code of the link"))
+
+    def set_text(self, text: str) -> None:
+        """An empty text, or one too long for a QR code, shows nothing."""
+        self._matrix = []
+        if text:
+            try:
+                made = segno.make_qr(text, error="m")
+                self._matrix = [[bool(cell) for cell in line] for line in made.matrix]
+            except segno.DataOverflowError:
+                self._matrix = []
+        self.setVisible(bool(self._matrix))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor("white"))
+        painter.drawRoundedRect(QRectF(self.rect()), 8, 8)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        count = len(self._matrix) + 2 * QUIET_MODULES
+        module = self.width() // count if self._matrix else 1
+        start = (self.width() - module * len(self._matrix)) // 2
+        black = QColor("black")
+        for y, line in enumerate(self._matrix):
+            for x, dark in enumerate(line):
+                if dark:
+                    painter.fillRect(start + x * module, start + y * module, module, module, black)
+        painter.end()
+
+    def sizeHint(self) -> QSize:
+        return QSize(172, 172)
+
+
+class CodeBox(QWidget):
+    """The code as text, with Copy buttons below; the QR picture is placed by the page."""
+
+    def __init__(self, name: str, *, with_link: bool) -> None:
+        super().__init__()
+        self._code = self._link = ""
+        self.text = QPlainTextEdit()
+        self.text.setProperty("role", "code")
+        self.text.setReadOnly(True)
+        self.text.setTabChangesFocus(True)
+        self.text.setAccessibleName(name)
+        self.text.setFixedHeight(72)
+        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.copy_code = IconButton(tr("Copy code"), "copy", "primary")
+        self.copy_code.clicked.connect(lambda: self._copy(self.copy_code, self._code))
+        self.copy_link = IconButton(tr("Copy link"), "link")
+        self.copy_link.clicked.connect(lambda: self._copy(self.copy_link, self._link))
+        self.copy_link.setVisible(with_link)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        layout.addWidget(self.text)
+        layout.addLayout(row(self.copy_code, self.copy_link, None))
+        self.set_code("", "")
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+    def set_code(self, code: str, link: str) -> None:
+        self._code, self._link = code, link
+        self.text.setPlainText(code)
+        self.text.setPlaceholderText(tr("Making the code …"))
+        self.copy_code.setEnabled(bool(code))
+        self.copy_link.setEnabled(bool(link))
+
+    def _copy(self, button: IconButton, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        words = tr("Copy code") if button is self.copy_code else tr("Copy link")
+        normal = "copy" if button is self.copy_code else "link"
+        button.setText(tr("Copied"))
+        button.set_icon("check")
+
+        def back() -> None:
+            button.setText(words)
+            button.set_icon(normal)
+
+        QTimer.singleShot(COPIED_MS, button, back)

@@ -1,0 +1,64 @@
+"""After a call: why it ended, how long it was, where the recording lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.stats import CallStats
+from app.ui.call_header import Portrait
+from app.ui.view_models import display_name, duration_text, tr
+from app.ui.widgets import GRID, ElidedLabel, IconButton, label, row, set_text
+
+
+class EndedPage(QWidget):
+    left = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "page")
+        self._folder = ""
+        self.portrait = Portrait(72)
+        self.name = ElidedLabel("", "title")
+        self.name.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.words = label("", "muted", wrap=True)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.figures = label("", "muted", wrap=True)
+        self.figures.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.recording = IconButton(tr("Open the recording"), "folder")
+        self.recording.clicked.connect(
+            lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(self._folder))
+        )
+        self.back = IconButton(tr("Done"), "check", "primary")
+        self.back.clicked.connect(self.left)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 24, 24, 24)
+        layout.setSpacing(GRID)
+        layout.addStretch(2)
+        layout.addWidget(self.portrait, 0, Qt.AlignmentFlag.AlignHCenter)
+        for part in (self.name, self.words, self.figures):
+            layout.addWidget(part)
+        layout.addSpacing(2 * GRID)
+        layout.addLayout(row(None, self.recording, self.back, None))
+        layout.addStretch(3)
+
+    def show_stats(self, stats: CallStats) -> None:
+        met = bool(stats.peer_name) or stats.seconds > 0
+        self.name.set_full_text(display_name(stats.peer_name) if met else tr("No call"))
+        self.portrait.show_person(stats.peer_name, False)
+        words = tr("Call ended after {0}").format(duration_text(stats.seconds))
+        if stats.seconds <= 0:
+            words = tr("The call did not come about.")
+        set_text(self.words, f"{words}\n{stats.notice}" if stats.notice else words)
+        figures = ""
+        if stats.events_received:
+            figures = tr("{0} phonemes came, {1} never did").format(
+                stats.events_received, stats.events_lost
+            )
+        set_text(self.figures, figures)
+        path = Path(stats.recording_path) if stats.recording_path else None
+        self._folder = str(path if path is None or path.is_dir() else path.parent)
+        self.recording.setVisible(path is not None and path.exists())

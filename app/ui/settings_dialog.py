@@ -1,0 +1,180 @@
+"""The settings as a dialog: sound, talking, network, looks. ``settings()`` is what was chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QKeySequenceEdit,
+    QLineEdit,
+    QPlainTextEdit,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.details_panel import scrolling
+from app.ui.devices_list import DeviceNames, DevicesList
+from app.ui.form import Choice, button_row, device_choices, field
+from app.ui.view_models import arm_name, tr
+from app.ui.widgets import IconButton, Segments, column, label, row
+
+MAX_SERVERS = 8
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    lines = (line.strip()[:500] for line in text.splitlines())
+    return tuple(line for line in lines if line)[:MAX_SERVERS]
+
+
+class SettingsDialog(QDialog):
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._old = settings
+        self.setWindowTitle(tr("Settings"))
+        self.resize(560, 520)
+        self.tabs = Segments(
+            [("you", tr("You")), ("sound", tr("Sound")), ("network", tr("Network"))],
+            tr("Settings"),
+        )
+        self.tabs.choose("you")
+        pages = QStackedWidget()
+        for page in (self._you(), self._sound(), self._network()):
+            pages.addWidget(scrolling(page))
+        keys = list(self.tabs.buttons)
+        self.tabs.chosen.connect(lambda key: pages.setCurrentIndex(keys.index(key)))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, 20)
+        layout.setSpacing(16)
+        layout.addWidget(self.tabs)
+        layout.addWidget(pages, 1)
+        layout.addWidget(button_row(self, tr("Save")))
+        DevicesList(self).found.connect(self._devices_found)
+
+    def _you(self) -> QWidget:
+        old = self._old
+        self.name = QLineEdit(old.name)
+        self.name.setMaxLength(MAX_NAME_LENGTH)
+        self.theme = Choice(
+            [("system", tr("As the system")), ("light", tr("Light")), ("dark", tr("Dark"))],
+            old.theme,
+        )
+        self.mode = Choice(
+            [
+                ("off", tr("Microphone open")),
+                ("hold", tr("Push to talk: hold the key")),
+                ("toggle", tr("Push to talk: press to open, press to close")),
+            ],
+            old.push_to_talk,
+        )
+        self.key = QKeySequenceEdit(QKeySequence(old.push_to_talk_key))
+        self.key.setMaximumSequenceLength(1)
+        self.key.setClearButtonEnabled(True)
+        self.recordings = QLineEdit(old.recordings)
+        self.recordings.setPlaceholderText(str(Settings().recordings_folder()))
+        browse = IconButton(tr("Choose …"), "folder")
+        browse.clicked.connect(self._browse)
+        folder = QWidget()
+        folder.setLayout(row(self.recordings, browse))
+        self.recordings.setAccessibleName(tr("Folder for recordings"))
+        return _page(
+            field(tr("Your name"), self.name),
+            field(tr("Colours"), self.theme),
+            field(tr("Talking"), self.mode),
+            field(tr("Push-to-talk key"), self.key),
+            field(tr("Folder for recordings"), folder),
+        )
+
+    def _sound(self) -> QWidget:
+        old = self._old
+        self.microphone = Choice(device_choices(()), old.input_device)
+        self.loudspeaker = Choice(device_choices(()), old.output_device)
+        self.echo = QCheckBox(tr("Cancel echo"))
+        self.noise = QCheckBox(tr("Suppress noise"))
+        self.gain = QCheckBox(tr("Control the level"))
+        for box, on in (
+            (self.echo, old.echo_cancellation),
+            (self.noise, old.noise_suppression),
+            (self.gain, old.gain_control),
+        ):
+            box.setChecked(on)
+        self.arm = Choice([("phonemes", arm_name("phonemes")), ("opus", arm_name("opus"))], old.arm)
+        self.layers = Choice(
+            [
+                ("0", tr("None: the fewest bits")),
+                ("1", tr("One")),
+                ("2", tr("Two")),
+                ("3", tr("Three: the closest to you")),
+            ],
+            str(old.layers),
+        )
+        return _page(
+            field(tr("Microphone"), self.microphone),
+            field(tr("Loudspeaker"), self.loudspeaker),
+            column(self.echo, self.noise, self.gain),
+            field(tr("Hear first"), self.arm),
+            field(tr("Articulation layers sent"), self.layers),
+        )
+
+    def _network(self) -> QWidget:
+        old = self._old
+        self.stun = QPlainTextEdit("\n".join(old.stun_servers))
+        self.turn = QPlainTextEdit("\n".join(old.turn_servers))
+        for box in (self.stun, self.turn):
+            box.setFixedHeight(72)
+            box.setTabChangesFocus(True)
+        self.rendezvous = QLineEdit(old.rendezvous_url)
+        self.rendezvous.setPlaceholderText("wss://")
+        self.lan = QCheckBox(tr("Find people on this network"))
+        self.lan.setChecked(old.lan_discovery)
+        one_a_line = tr("One a line.")
+        return _page(
+            field(tr("STUN servers"), self.stun, one_a_line + " stun:host:port"),
+            field(tr("TURN servers"), self.turn, one_a_line + " turn:user:password@host:port"),
+            field(tr("Rendezvous server"), self.rendezvous),
+            self.lan,
+            label(tr("Changes to the network apply from the next call."), "small", wrap=True),
+        )
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, tr("Folder for recordings"))
+        if chosen:
+            self.recordings.setText(chosen)
+
+    def _devices_found(self, names: DeviceNames) -> None:
+        self.microphone.set_choices(device_choices(names.inputs), self.microphone.key())
+        self.loudspeaker.set_choices(device_choices(names.outputs), self.loudspeaker.key())
+
+    def settings(self) -> Settings:
+        """The old settings with what was chosen here."""
+        key = self.key.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
+        return dataclasses.replace(
+            self._old,
+            name=clean_name(self.name.text()),
+            theme=self.theme.key(),
+            push_to_talk=self.mode.key(),
+            push_to_talk_key=key or "Space",
+            recordings=self.recordings.text().strip(),
+            input_device=self.microphone.key(),
+            output_device=self.loudspeaker.key(),
+            echo_cancellation=self.echo.isChecked(),
+            noise_suppression=self.noise.isChecked(),
+            gain_control=self.gain.isChecked(),
+            arm=self.arm.key(),
+            layers=int(self.layers.key() or "3"),
+            stun_servers=_lines(self.stun.toPlainText()),
+            turn_servers=_lines(self.turn.toPlainText()),
+            rendezvous_url=self.rendezvous.text().strip(),
+            lan_discovery=self.lan.isChecked(),
+        )
+
+
+def _page(*items: object) -> QWidget:
+    made = QWidget()
+    made.setLayout(column(*items, None, spacing=12))  # type: ignore[arg-type]
+    return made

@@ -1,0 +1,54 @@
+"""What is being said: their phonemes, what is heard of them, and one's own, on one time scale."""
+
+from __future__ import annotations
+
+from app.call_controls import CallControls
+from app.stats import CallStats
+from app.ui.phoneme_stream import PhonemeStream, StreamLegend
+from app.ui.spectrogram import Spectrogram
+from app.ui.view_models import arm_name, display_name, tr
+from app.ui.widgets import Card, ElidedLabel, label, row, set_text
+
+DESCRIBE_UPDATES = 20  # once a second
+
+
+class SpeechCard(Card):
+    def __init__(self) -> None:
+        super().__init__()
+        self.far = PhonemeStream("far", tr("Phonemes of the other side"))
+        self.near = PhonemeStream("near", tr("Your phonemes"))
+        self.spectrogram = Spectrogram()
+        self._far_name = ElidedLabel("", "small")
+        self._heard = label("", "small")
+        self._position = 0
+        self._updates = 0
+        self.body.setSpacing(4)
+        top = row()
+        top.addWidget(self._far_name, 1)
+        top.addWidget(StreamLegend())
+        self.body.addLayout(top)
+        self.body.addWidget(self.far, 3)
+        self.body.addWidget(self.spectrogram, 4)
+        self.body.addLayout(row(label(tr("You"), "small"), None, self._heard))
+        self.body.addWidget(self.near, 3)
+
+    def clear(self) -> None:
+        self._position = 0
+        for part in (self.far, self.near, self.spectrogram):
+            part.clear()
+
+    def show_call(self, call: CallControls, stats: CallStats, blind: bool) -> None:
+        now_ms = stats.seconds * 1000.0
+        self._far_name.set_full_text(display_name(stats.peer_name))
+        heard = tr("A blind test is on") if blind else tr("Heard: {0}").format(arm_name(stats.arm))
+        set_text(self._heard, heard)
+        self.spectrogram.set_hidden(blind)
+        self.far.set_events(call.far_events(), now_ms)
+        self.near.set_events(call.near_events(), now_ms)
+        self._position, pcm = call.heard(self._position)
+        if len(pcm):
+            self.spectrogram.push(pcm)
+        if self._updates % DESCRIBE_UPDATES == 0:
+            self.far.describe()
+            self.near.describe()
+        self._updates += 1

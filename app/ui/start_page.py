@@ -1,0 +1,132 @@
+"""The first page: one's name, Invite, Join, and the people called lately."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.icons import pixmap
+from app.ui.notice_bar import NoticeBar
+from app.ui.view_models import display_name, tr
+from app.ui.widgets import GRID, IconButton, column, label, row
+
+SHOWN_PEERS = 6
+PEER_WIDTH = 180  # px; longer names are elided
+
+
+class StartPage(QWidget):
+    invite_wanted = Signal()
+    join_wanted = Signal()
+    name_changed = Signal(str)
+    wizard_wanted = Signal()
+    lab_wanted = Signal()
+    settings_wanted = Signal()
+    clipboard_accepted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "page")
+        logo = QLabel()
+        logo.setPixmap(pixmap("sottovoce", "#0A756F", 56, 2.0))
+        logo.setAccessibleName(tr("Sottovoce"))
+        motto = label(
+            tr("Speech for links that cannot carry a telephone call."), "muted", wrap=True
+        )
+        head = row(logo, 8, column(label("Sottovoce", "display"), motto, spacing=0))
+        head.setStretch(2, 1)
+        self.notice = NoticeBar()
+        self.offer = IconButton(tr("Join with the invite on your clipboard"), "paste", "primary")
+        self.offer.clicked.connect(self.clipboard_accepted)
+        self.offer.hide()
+        self.name = QLineEdit()
+        self.name.setPlaceholderText(tr("How others see you"))
+        self.name.setAccessibleName(tr("Your name"))
+        self.name.setMaxLength(MAX_NAME_LENGTH)
+        self.name.editingFinished.connect(self._name_edited)
+        name_label = label(tr("Your name"), "small")
+        name_label.setBuddy(self.name)
+        self.invite = self._choice(
+            tr("Invite"), tr("Make a code and send it to them"), "invite", self.invite_wanted
+        )
+        self.join = self._choice(
+            tr("Join"), tr("Paste the code you were sent"), "join", self.join_wanted
+        )
+        self._peers_title = label(tr("Called lately"), "small")
+        self._peers = QGridLayout()
+        self._peers.setSpacing(GRID)
+        settings = IconButton(tr("Settings"), "settings", "quiet")
+        settings.clicked.connect(self.settings_wanted)
+        wizard = IconButton(tr("Check my sound"), "wizard", "quiet")
+        wizard.clicked.connect(self.wizard_wanted)
+        lab = IconButton(tr("Voice lab"), "lab", "quiet")
+        lab.clicked.connect(self.lab_wanted)
+        middle = QWidget()
+        middle.setMaximumWidth(640)
+        content = QVBoxLayout(middle)
+        content.setContentsMargins(24, 24, 24, 16)
+        content.setSpacing(GRID)
+        content.addStretch(2)
+        content.addLayout(head)
+        content.addSpacing(GRID)
+        content.addWidget(self.notice)
+        content.addWidget(self.offer)
+        content.addLayout(column(name_label, self.name, spacing=4))
+        content.addSpacing(GRID)
+        choices = row(spacing=2 * GRID)
+        choices.addWidget(self.invite, 1)
+        choices.addWidget(self.join, 1)
+        content.addLayout(choices)
+        content.addSpacing(GRID)
+        content.addWidget(self._peers_title)
+        content.addLayout(self._peers)
+        content.addStretch(3)
+        content.addLayout(row(wizard, lab, None, settings))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addStretch(1)
+        layout.addWidget(middle, 8)
+        layout.addStretch(1)
+
+    def _choice(self, title: str, words: str, icon_name: str, signal: Signal) -> IconButton:
+        button = IconButton(f"{title}\n{words}", icon_name, "choice", size=28)
+        button.setAccessibleName(title)
+        button.setAccessibleDescription(words)
+        button.setMinimumHeight(88)
+        button.clicked.connect(signal)
+        return button
+
+    def show_settings(self, settings: Settings) -> None:
+        if not self.name.hasFocus():
+            self.name.setText(settings.name)
+        while (item := self._peers.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        shown = settings.recent_peers[:SHOWN_PEERS]
+        self._peers_title.setVisible(bool(shown))
+        for number, name in enumerate(shown):
+            button = IconButton("", "phone", "quiet", size=16)
+            full = display_name(name)
+            button.setText(
+                button.fontMetrics().elidedText(
+                    full.replace("&", "&&"), Qt.TextElideMode.ElideRight, PEER_WIDTH - 56
+                )
+            )
+            button.setIconSize(QSize(16, 16))
+            button.setToolTip(tr("Invite {0} again").format(full))
+            button.setAccessibleName(tr("Invite {0} again").format(full))
+            button.clicked.connect(self.invite_wanted)
+            self._peers.addWidget(button, number // 3, number % 3, Qt.AlignmentFlag.AlignLeft)
+        for place in range(3):
+            self._peers.setColumnStretch(place, 1)
+
+    def offer_clipboard(self, offered: bool) -> None:
+        """An invite lies on the clipboard (or no longer does)."""
+        if self.offer.isHidden() == offered:
+            self.offer.setVisible(offered)
+
+    def _name_edited(self) -> None:
+        name = clean_name(self.name.text())
+        self.name.setText(name)
+        self.name_changed.emit(name)

@@ -1,0 +1,89 @@
+"""Push-to-talk by a key of the user's choice, held or toggled, anywhere in the window.
+
+An event filter on the application: it swallows the key while push-to-talk is on, except in text
+fields, and lets go of it when the window loses the keyboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QPlainTextEdit,
+    QWidget,
+)
+
+
+def key_of(name: str) -> Qt.Key:
+    """``Space``, ``F9``, ``Ctrl`` ... → the key; Space for a name that is none."""
+    sequence = QKeySequence(name)
+    if sequence.isEmpty():
+        return Qt.Key.Key_Space
+    key = sequence[0].key()
+    return Qt.Key.Key_Space if key == Qt.Key.Key_unknown else key
+
+
+class TalkKey(QObject):
+    """``pressed(True)`` when the microphone is to open, ``pressed(False)`` when to close."""
+
+    def __init__(self, window: QWidget, pressed: Callable[[bool], None]) -> None:
+        super().__init__(window)
+        self._window = window
+        self._pressed = pressed
+        self._key = Qt.Key.Key_Space
+        self._toggles = False
+        self._enabled = False
+        self._open = False
+        application = QApplication.instance()
+        if application is not None:
+            application.installEventFilter(self)
+
+    def configure(self, key_name: str, mode: str) -> None:
+        """``mode`` is 'toggle'; anything else is 'hold'."""
+        self._key, self._toggles = key_of(key_name), mode == "toggle"
+
+    def enable(self, enabled: bool) -> None:
+        if enabled != self._enabled:
+            self._enabled = enabled
+            self._set(False)
+
+    def _set(self, opened: bool) -> None:
+        if opened != self._open:
+            self._open = opened
+            self._pressed(opened)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if not self._enabled:
+            return False
+        kind = event.type()
+        if kind == QEvent.Type.WindowDeactivate and watched is self._window and not self._toggles:
+            self._set(False)
+        if kind not in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            return False
+        if not isinstance(event, QKeyEvent) or not self._window.isActiveWindow():
+            return False
+        focus = QApplication.focusWidget()
+        if isinstance(focus, QLineEdit | QAbstractSpinBox) or (
+            isinstance(focus, QPlainTextEdit) and not focus.isReadOnly()
+        ):
+            return False
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            # Space is taken, so Return has to press buttons for those who have no mouse.
+            if kind == QEvent.Type.KeyPress and isinstance(focus, QAbstractButton):
+                focus.click()
+                return True
+            return False
+        if event.key() != self._key:
+            return False
+        if not event.isAutoRepeat():
+            if not self._toggles:
+                self._set(kind == QEvent.Type.KeyPress)
+            elif kind == QEvent.Type.KeyPress:
+                self._set(not self._open)
+        return True

@@ -1,0 +1,119 @@
+"""A plot of the last minute in the window's colours: pyqtgraph with everything idle switched off.
+
+The time axis is fixed, so that a new point redraws curves and nothing else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.ui.history import SECONDS
+from app.ui.theme import text_font, theme
+from app.ui.widgets import label
+from engine.events import Pcm
+
+Ticks = Sequence[tuple[float, str]]
+
+
+class TimePlot(pg.PlotWidget):
+    """Curves over the last 60 s. ``set_curve`` draws; the y range and its ticks are given."""
+
+    def __init__(self, low: float, high: float, ticks: Ticks, name: str) -> None:
+        super().__init__(background=None)
+        self._curves: dict[str, tuple[Any, str, bool]] = {}
+        self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(84)
+        self.setMinimumWidth(120)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMouseEnabled(x=False, y=False)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setViewportUpdateMode(self.ViewportUpdateMode.MinimalViewportUpdate)
+        item = self.getPlotItem()
+        item.setContentsMargins(0, 4, 2, 0)
+        self.setXRange(-SECONDS - 4, 2, padding=0)
+        self.setYRange(low, high, padding=0)
+        item.getViewBox().setDefaultPadding(0.0)
+        item.showGrid(x=False, y=True, alpha=0.18)
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setStyle(tickFont=text_font(11), tickLength=0, tickTextOffset=4)
+        item.getAxis("left").setWidth(46)
+        item.getAxis("bottom").setHeight(18)
+        item.getAxis("bottom").setTicks(
+            [[(-60, self.tr("−60 s")), (-30, self.tr("−30 s")), (-2, self.tr("now"))], []]
+        )
+        self.set_ticks(ticks)
+        theme().changed.connect(self._recolour)
+        self._recolour()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 150)
+
+    def set_ticks(self, ticks: Ticks) -> None:
+        self.getPlotItem().getAxis("left").setTicks([list(ticks), []])
+
+    def add_curve(self, key: str, colour: str, *, dashed: bool = False) -> None:
+        """``colour`` names a field of the palette."""
+        curve = pg.PlotCurveItem(connect="finite", antialias=True)
+        self.addItem(curve)
+        self._curves[key] = (curve, colour, dashed)
+        self._recolour()
+
+    def set_curve(self, key: str, x: Pcm, y: Pcm) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a minute without one value
+            known = np.isfinite(y)
+            if known.any():
+                self._curves[key][0].setData(x, y)
+            else:
+                self._curves[key][0].clear()
+
+    def _recolour(self) -> None:
+        colours = theme().palette
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(colours.border))
+            axis.setTextPen(pg.mkPen(colours.muted))
+        for curve, colour, dashed in self._curves.values():
+            style = Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine
+            curve.setPen(
+                pg.mkPen(getattr(colours, colour), width=1.5 if dashed else 2, style=style)
+            )
+
+
+class LineSample(QWidget):
+    """A short stretch of a curve's line, for a legend."""
+
+    def __init__(self, colour: str, *, dashed: bool = False) -> None:
+        super().__init__()
+        self._colour, self._dashed = colour, dashed
+        self.setFixedSize(20, 12)
+        theme().changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        pen = QPen(QColor(getattr(theme().palette, self._colour)), 2.0)
+        if self._dashed:
+            pen.setStyle(Qt.PenStyle.DotLine)
+        painter.setPen(pen)
+        box = QRectF(self.rect())
+        painter.drawLine(box.left() + 1, box.center().y(), box.right() - 1, box.center().y())
+        painter.end()
+
+
+def figure(text: str = "–") -> Any:
+    """A number beside a plot."""
+    made = label(text, "value")
+    made.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return made
