@@ -1,6 +1,6 @@
 """The echo guard: echo cancellation, noise suppression and gain control before the recogniser.
 
-The work is done by WebRTC's audio processing module (``aec-audio-processing``), 10 ms at a time.
+The work is done by WebRTC's audio processing module (as ``livekit`` ships it), 10 ms at a time.
 It is told what the loudspeaker plays and takes it out of what the microphone hears. Without the
 library speech passes unchanged and ``name`` is empty.
 """
@@ -18,7 +18,6 @@ from engine.mel import SAMPLE_RATE_HZ
 log = logging.getLogger(__name__)
 
 FRAME: Final = SAMPLE_RATE_HZ // 100
-NOISE_LEVEL: Final = 1  # 0 mild ... 3 harsh: harsher costs the recogniser consonants
 MAX_PENDING: Final = SAMPLE_RATE_HZ  # one second of reference waits at most; drops the oldest
 
 
@@ -30,6 +29,7 @@ class EchoGuard:
         self._near = np.zeros(0, np.float32)
         self._far = np.zeros(0, np.float32)
         self._processor: Any = None
+        self._echo = False
         self.configure(echo, noise, gain)
 
     def configure(self, echo: bool, noise: bool, gain: bool) -> None:
@@ -39,21 +39,17 @@ class EchoGuard:
         if not (echo or noise or gain):
             return
         try:
-            from aec_audio_processing import AudioProcessor
+            from livekit.rtc.apm import AudioProcessingModule
         except (ImportError, OSError) as error:
             log.info("no echo guard: %s", error)
             return
-        processor = AudioProcessor(
-            enable_aec=echo,
-            enable_ns=noise,
-            ns_level=NOISE_LEVEL,
-            enable_agc=gain,
-            agc_mode=1,
-            enable_vad=False,
+        self._echo = echo
+        self._processor = AudioProcessingModule(
+            echo_cancellation=echo,
+            noise_suppression=noise,
+            auto_gain_control=gain,
+            high_pass_filter=echo,  # rumble misleads the canceller
         )
-        processor.set_stream_format(SAMPLE_RATE_HZ, 1)
-        processor.set_reverse_stream_format(SAMPLE_RATE_HZ, 1)
-        self._processor = processor
         parts = [name for on, name in ((echo, "echo"), (noise, "noise"), (gain, "gain")) if on]
         self.name = "WebRTC " + ", ".join(parts)
 
@@ -64,7 +60,7 @@ class EchoGuard:
         self._far = np.concatenate([self._far, pcm])[-MAX_PENDING:]
         while len(self._far) >= FRAME:
             frame, self._far = self._far[:FRAME], self._far[FRAME:]
-            self._processor.process_reverse_stream(_to_bytes(frame))
+            self._processor.process_reverse_stream(_audio_frame(frame))
 
     def clean(self, pcm: Pcm, delay_ms: float) -> Pcm:
         """Microphone [N] → [M], whole 10 ms frames; the rest waits for the next call.
@@ -76,13 +72,17 @@ class EchoGuard:
         self._near = np.concatenate([self._near, pcm])
         usable = len(self._near) - len(self._near) % FRAME
         frames, self._near = self._near[:usable], self._near[usable:]
-        self._processor.set_stream_delay(int(np.clip(delay_ms, 0, 500)))
-        cleaned = [
-            self._processor.process_stream(_to_bytes(frame)) for frame in frames.reshape(-1, FRAME)
-        ]
-        data = np.frombuffer(b"".join(cleaned), np.int16)
+        if self._echo:
+            self._processor.set_stream_delay_ms(int(np.clip(delay_ms, 0, 500)))
+        cleaned = [_audio_frame(frame) for frame in frames.reshape(-1, FRAME)]
+        for audio in cleaned:
+            self._processor.process_stream(audio)  # in place
+        data = np.frombuffer(b"".join(bytes(audio.data) for audio in cleaned), np.int16)
         return (data / 32768.0).astype(np.float32)
 
 
-def _to_bytes(pcm: Pcm) -> bytes:
-    return (np.clip(pcm, -1.0, 1.0) * 32767.0).astype(np.int16).tobytes()
+def _audio_frame(pcm: Pcm) -> Any:
+    from livekit.rtc import AudioFrame
+
+    data = (np.clip(pcm, -1.0, 1.0) * 32767.0).astype(np.int16).tobytes()
+    return AudioFrame(bytearray(data), SAMPLE_RATE_HZ, 1, FRAME)

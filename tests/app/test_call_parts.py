@@ -133,7 +133,7 @@ def test_a_clip_warning_stays_for_a_second() -> None:
 def test_the_echo_guard_takes_out_what_the_loudspeaker_plays() -> None:
     guard = EchoGuard(echo=True, noise=False, gain=False)
     if not guard.name:
-        pytest.skip("aec-audio-processing is not installed here")
+        pytest.skip("livekit is not installed here")
     far = find_talkers()[0].pcm[: 16_000 * 8]
     echo = np.zeros_like(far)
     echo[640:] = 0.4 * far[:-640]  # 40 ms later, 8 dB down
