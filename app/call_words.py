@@ -35,8 +35,8 @@ if TYPE_CHECKING:  # both load torch, which a window does not wait for
     from app.far_end import FarEnd
     from app.near_end import NearEnd
 
-FIRST_PINGS = 5
-FIRST_PING_MS = 400.0
+FIRST_PINGS = 12
+FIRST_PING_MS = 250.0
 PING_MS = 20_000.0  # each costs some 150 bytes on the wire with its answer
 FIRST_TIMINGS_MS = (1500.0, 4000.0, 8000.0)
 TIMING_MS = 20_000.0

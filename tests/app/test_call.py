@@ -85,6 +85,12 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         wait_for(lambda: one.chat(), "a chat line")
         assert one.chat()[0].text.startswith("understood")
 
+        two.set_audio(NullPort(notice="no devices"))
+        wait_for(lambda: "no devices" in two.stats().notice, "the other devices")
+        position, _ = two.heard(0)
+        wait_for(lambda: two.heard(0)[0] > position + 4000, "sound to go on")
+        assert two.state is CallState.ACTIVE
+
         one.set_muted(True)
         time.sleep(1.0)
         sent = one.stats().events_sent
@@ -120,6 +126,19 @@ def test_a_lost_link_comes_back_inside_the_same_call(tmp_path: Path) -> None:
             "the link to return",
         )
         assert two._words.peer_voice is not None  # the voice was kept
+
+
+def test_a_peer_that_was_killed_is_waited_for_and_hanging_up_still_works(tmp_path: Path) -> None:
+    with two_calls(tmp_path, np.zeros(1600, np.float32)) as (one, two):
+        link = two.network.link
+        assert link is not None
+        two.set_impairment(ImpairmentSettings(loss=1.0))  # not even a farewell gets out
+        link.abort()
+        wait_for(lambda: one.state is CallState.RECONNECTING, "the loss to be noticed", 20)
+        began_s = time.monotonic()
+        one.hang_up().result(10)
+        assert time.monotonic() - began_s < 8.0
+        assert one.state is CallState.ENDED
 
 
 def test_a_peer_of_another_version_is_named_and_the_call_ends(tmp_path: Path) -> None:
