@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from transport.description import Role
 from transport.ice import IceConnection, clock_ms
@@ -64,6 +65,9 @@ class DatagramPort:
             self.dropped["source"] += 1
 
     async def _send(self, data: bytes) -> None:
+        self.transmit(data)
+
+    def transmit(self, data: bytes) -> None:
         lane = "control"
         if data and data[0] >> 6 == 2:
             lane = "rtcp" if is_rtcp(data) else ARMS.get(data[1] & 0x7F, "control")
@@ -79,14 +83,19 @@ class DatagramPort:
             elif len(self._delayed) >= MAX_DELAYED:
                 self.dropped["delayed"] += 1
             else:
-                self._later(wait_s, packet, lane)
+                self._later(wait_s, self._leave, packet, lane)
 
-    def _later(self, wait_s: float, data: bytes, lane: str) -> None:
-        def leave() -> None:
+    def transmit_again(self, wait_s: float, data: bytes) -> None:
+        """Send a copy after a while; given up when the connection closes."""
+        if len(self._delayed) < MAX_DELAYED:
+            self._later(wait_s, self.transmit, data)
+
+    def _later(self, wait_s: float, call: Callable[..., None], *arguments: object) -> None:
+        def due() -> None:
             self._delayed.discard(handle)
-            self._leave(data, lane)
+            call(*arguments)
 
-        handle = asyncio.get_running_loop().call_later(wait_s, leave)
+        handle = asyncio.get_running_loop().call_later(wait_s, due)
         self._delayed.add(handle)
 
     def _leave(self, data: bytes, lane: str) -> None:

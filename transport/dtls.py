@@ -7,7 +7,6 @@ left out. A wrong certificate fails the handshake before any key is made.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 from collections.abc import Callable
 from typing import Any, cast
@@ -23,6 +22,7 @@ from OpenSSL import SSL
 from transport.datagrams import MAX_SOURCES, DatagramPort, source_of
 from transport.identity import Identity, fingerprint_of
 
+RECORD_REPEAT_S = 0.12
 FLIGHT_FIRST_S = 0.3
 FLIGHT_LAST_S = 1.2
 FLIGHT_REPEATS = 30
@@ -33,7 +33,9 @@ class PinnedDtls(RTCDtlsTransport):
 
     On a bad link the handshake would take OpenSSL's timers half a minute (1 s, 2 s, 4 s, …), so
     the last flight is repeated sooner than that, byte for byte, until the far end shows that it
-    went on. DTLS drops the copies it did not need.
+    went on. On a ``lossy`` link the data channel's records are sent twice as well, because SCTP's
+    own timers make a message late by half a second for each loss. DTLS drops the copies it did
+    not need.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class PinnedDtls(RTCDtlsTransport):
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._sources = port.sources
+        self._port = port
+        self.lossy = True  # until it is known better: a call should begin quickly
         self.refused = False
         self._flight = b""
         self._repeats = 0
@@ -74,7 +78,9 @@ class PinnedDtls(RTCDtlsTransport):
         if not self._settled and not self._handshake_sent:
             self._flight = data
             self._repeats = 0
-        await self.transport._send(data)
+        elif self.lossy and self._state == State.CONNECTED:
+            self._port.transmit_again(RECORD_REPEAT_S, data)
+        self._port.transmit(data)
 
     async def finish_handshake(self) -> None:
         """Send what the handshake left to send, which aiortc only does with the next data."""
@@ -88,8 +94,7 @@ class PinnedDtls(RTCDtlsTransport):
             await asyncio.sleep(min(FLIGHT_FIRST_S * 1.5**repeats, FLIGHT_LAST_S))
             if flight and flight is self._flight and not self._settled:
                 self._repeats = repeats + 1
-                with contextlib.suppress(ConnectionError):
-                    await self.transport._send(flight)
+                self._port.transmit(flight)
 
     def _authentic(self, data: bytes) -> None:
         self._settled = True

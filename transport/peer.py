@@ -148,6 +148,11 @@ class PeerConnection:
         others = [c for c in remote.candidates if (c.host, c.port) != (seen.host, seen.port)]
         return replace(remote, candidates=(seen, *others)[:MAX_CANDIDATES])
 
+    def set_lossy(self, lossy: bool) -> None:
+        """Whether control messages should be sent twice."""
+        if self._dtls is not None:
+            self._dtls.lossy = lossy
+
     # media
 
     async def send_media(self, data: bytes) -> None:

@@ -41,6 +41,8 @@ LOST_AFTER_MS = 5_000.0  # with probes four times a second since 2 s: 50 % loss 
 FIRST_ATTEMPT_S = 30.0  # the other end's person may still be pasting the answer
 ATTEMPT_S = 10.0
 PAUSE_S = 0.4
+EARLY_MS = 6_000.0  # until then nobody has measured the loss
+LOSSY = 0.05
 POLL_S = 0.05
 BYES = 3  # they may get lost
 BYE_PAUSE_S = 0.02
@@ -338,6 +340,8 @@ class RtcLink:
         self._set_state(LinkState.CONNECTED)
         while not peer.lost.is_set() and not self._heard_bye:
             now_ms = clock_ms()
+            early = now_ms - since_ms < EARLY_MS
+            peer.set_lossy(early or session.worst_fraction_lost > LOSSY)
             for data in session.poll(now_ms):
                 await peer.send_media(data)
             if now_ms - (session.last_heard_ms or since_ms) > LOST_AFTER_MS:

@@ -338,6 +338,12 @@ class RtpSession:
         """What the far end's last RTCP report says it lost of an arm, 0 ... 1."""
         return self._receiving[arm].remote_fraction_lost
 
+    @property
+    def worst_fraction_lost(self) -> float:
+        """Of any arm, in any direction, as last measured."""
+        arms = self._receiving.values()
+        return max(max(arm.fraction_lost, arm.remote_fraction_lost) for arm in arms)
+
     def stats(self) -> LinkStats:
         return LinkStats(
             phonemes=self._arm_stats("phonemes"),

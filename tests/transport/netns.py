@@ -161,11 +161,19 @@ class Ends:
 
     def results(self, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """What each end heard. A process that does not end is killed."""
+        watchdog = threading.Timer(timeout_s, self._kill)
+        watchdog.start()
         try:
-            outputs = [process.communicate(timeout=timeout_s)[0] for process in self.processes]
-        finally:
+            lines = [self._line(process) for process in self.processes]
             for process in self.processes:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-        return [json.loads(output.strip().splitlines()[-1]) for output in outputs]
+                process.communicate("\n")
+        finally:
+            watchdog.cancel()
+            self._kill()
+        return [json.loads(line) for line in lines]
+
+    def _kill(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()

@@ -20,6 +20,7 @@ from transport.state import LinkState, RtcSettings
 
 INTERVAL_MS = 160
 PAYLOAD_BYTES = 40
+PATIENCE_S = 10.0  # for a greeting on a wire that loses half
 
 
 def main() -> None:
@@ -43,7 +44,11 @@ def main() -> None:
     hello = ""
     sent = 0
     next_ms = clock_ms()
-    while connected_s is None or time.monotonic() - connected_s < options.seconds:
+    while (
+        connected_s is None
+        or time.monotonic() - connected_s < options.seconds
+        or (not hello and time.monotonic() - connected_s < options.seconds + PATIENCE_S)
+    ):
         if link.state is LinkState.CONNECTED and connected_s is None:
             connected_s = time.monotonic()
             link.send_control(encode_control(Hello(options.role)))
@@ -78,9 +83,9 @@ def main() -> None:
         "reconnections": link.reconnections,
         "drops": dict(link.drops()),
     }
-    time.sleep(0.5)  # so that the other end finishes counting before it hears of the end
-    link.close()
     print(json.dumps(result), flush=True)
+    sys.stdin.readline()  # both have counted
+    link.close()
 
 
 if __name__ == "__main__":

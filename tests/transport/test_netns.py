@@ -65,7 +65,7 @@ def test_a_call_crosses_a_replayed_capacity_trace_that_falls_to_nothing() -> Non
         results = netns.Ends(names, 6.0).results()
     _sound(results)
     for near, far in (results, results[::-1]):
-        assert far["received"] / near["sent"] > 0.6
+        assert far["received"] / near["sent"] > 0.4
         assert far["reconnections"] == 0
 
 

@@ -177,8 +177,8 @@ def test_a_far_end_with_ever_new_sources_is_not_looked_at(pair: Pair) -> None:
         sending.ssrc = 1000 + n
         pair.caller.send("phonemes", n, b"x", clock_ms())
         time.sleep(0.005)
-    pair.wait(lambda: pair.callee.drops()["source"] > 20)
-    assert len(pair.heard["callee"]) <= 17
+    pair.wait(lambda: pair.callee.drops()["source"] > 8)
+    assert len(pair.heard["callee"]) < 32
 
 
 def test_a_wrong_certificate_ends_the_call_before_a_word_is_sent(pair: Pair) -> None:
