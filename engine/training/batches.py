@@ -79,6 +79,8 @@ class Batch:
     """[B, T]"""
     voice: Tensor
     """[B, VOICE_DIM]"""
+    speaker: Tensor
+    """[B, 256] true d-vector of the clip."""
     mask: Tensor
     """[B, T] 1 where there is speech to learn from."""
 
@@ -130,7 +132,7 @@ class BatchMaker:
             "source_pitch": (source + 2 * CONTEXT_TICKS,), "pool": (count, 3, source),
             "ids": (count, 3), "next_known": (count,), "scalars": (count, EVENT_SCALARS),
             "tick_scalars": (crop_ticks, TICK_SCALARS), "event_of_tick": (crop_ticks,),
-            "voice": (VOICE_DIM,), "mask": (crop_ticks,),
+            "voice": (VOICE_DIM,), "speaker": (DVECTOR_DIM,), "mask": (crop_ticks,),
         }  # fmt: skip
         out: dict[str, Tensor] = {}
         for key, shape in shapes.items():
@@ -215,6 +217,6 @@ class BatchMaker:
             "scalars": np.array(scalars, np.float32),
             "tick_scalars": np.concatenate(ticks)[:crop_ticks][shift:],
             "event_of_tick": owners[shift:], "voice": self._noisy_voice(n, augment, rng),
-            "mask": np.ones(len(owners) - shift, np.float32),
+            "speaker": self.corpus.dvec[n], "mask": np.ones(len(owners) - shift, np.float32),
         }  # fmt: skip
 

@@ -24,10 +24,12 @@ from torch.nn import functional
 from engine.articulation import ArticulationNet
 from engine.events import CODE_LEVELS, MAX_LAYERS
 from engine.synthesizer import SynthesizerNet
-from engine.training.batches import NONE, Augment, Batch, BatchMaker
+from engine.training.batches import CROP_TICKS, NONE, Augment, Batch, BatchMaker
 from engine.training.datasets import Corpus
 from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
+from engine.training.speaker import ROWS, SpeakerJudge
 from engine.training.voice import voice_basis
+from engine.voice import WINDOW_TICKS
 from engine.weights import MODELS_DIR, WeightsError, load_weights, save_weights
 
 BATCH = 16
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--adversarial-from", type=float, default=0.45, help="share of the time")
+    parser.add_argument("--speaker", type=float, default=0.4, help="weight of the d-vector term")
     parser.add_argument("--mse-dtw", type=float, default=0.0, help="weight of the timing-free term")
     parser.add_argument("--install", action="store_true", help="also write assets/models")
     run(parser.parse_args())
@@ -265,6 +268,7 @@ def run(options: argparse.Namespace) -> None:
         train_judge(judge, maker, codec, 60 * options.judge_minutes, draw, device, rng)
         torch.save(judge.state_dict(), judge_path)
     judge.requires_grad_(False).eval()
+    talker = _speaker_judge(corpus, clips, device) if options.speaker else None
 
     begin, total = time.monotonic(), 60 * options.minutes
     next_score = min(SCORE_EVERY_S, total / 4)
@@ -277,7 +281,8 @@ def run(options: argparse.Namespace) -> None:
         batch = maker.make(draw(), rng, Augment()).to(device)
         with _half_precision(device):
             parts = _step(codec, judge, patch, batch, main_opt, patch_opt,
-                          progress >= options.adversarial_from, options.mse_dtw)  # fmt: skip
+                          progress >= options.adversarial_from, options.mse_dtw,
+                          talker if step % 2 else None, options.speaker)  # fmt: skip
         with torch.no_grad():
             decay = min(EMA_DECAY, (1 + step) / (10 + step))
             for slow, fast in zip(ema.parameters(), codec.parameters(), strict=True):
@@ -306,7 +311,7 @@ def run(options: argparse.Namespace) -> None:
 def _step(
     codec: Codec, judge: PhonemeJudge, patch: PatchJudge, batch: Batch,
     main_opt: torch.optim.Optimizer, patch_opt: torch.optim.Optimizer,
-    adversarial: bool, mse_dtw: float,
+    adversarial: bool, mse_dtw: float, talker: SpeakerJudge | None, speaker: float,
 ) -> dict[str, float]:  # fmt: skip
     """One update of the codec, and of the discriminator when it takes part."""
     net = codec.synthesizer
@@ -324,6 +329,15 @@ def _step(
         timing = soft_dtw(mel[:, ::2], target[:, ::2])
         loss = loss + mse_dtw * timing
         parts["dtw"] = timing.item()
+    long = batch.mask[:, CROP_TICKS - 60] > 0
+    if talker is not None and bool(long.any()):
+        rows = long.nonzero().flatten()[:ROWS]
+        first = int(torch.randint(0, CROP_TICKS - 60 - WINDOW_TICKS, (1,)))
+        with torch.autocast(mel.device.type, enabled=False):
+            logs = mel[rows] * net.mel_std + net.mel_mean
+            distance = talker(logs, batch.mel[rows], batch.speaker[rows], first)
+        loss = loss + speaker * distance
+        parts["speaker"] = distance.item()
     if adversarial:
         # Half of the clips and half of their length: the discriminator must stay cheap.
         half = (slice(0, len(mel) // 2), slice(0, mel.shape[1] // 2))
@@ -350,6 +364,15 @@ def _step(
     nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
     main_opt.step()
     return parts
+
+
+def _speaker_judge(corpus: Corpus, clips: list[int], device: torch.device) -> SpeakerJudge | None:
+    try:
+        judge = SpeakerJudge(corpus, clips).to(device)
+    except ImportError:
+        print("resemblyzer is not installed: training without the d-vector term", flush=True)
+        return None
+    return judge.requires_grad_(False)
 
 
 def _statistics(
