@@ -1,7 +1,8 @@
 """Trains the vocoder's source-filter network on a feature cache; resumes where it stopped.
 
 Log-mel, pitch and PCM go in, a checkpoint, a CSV curve and (``--install``) the shipped weights come
-out. Nothing is trained on rows of the manifest whose split is ``dev``; they only validate.
+out. Frames that ``engine.training.predicted`` left in the run folder are mixed in. Rows of the
+manifest whose split is ``dev`` only validate.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from engine.errors import SottovoceError
 from engine.mel import HOP
 from engine.source_filter import LEAD, SourceFilter, overlap_add
 from engine.training.discriminator import Discriminator
+from engine.training.predicted import FILE_NAME as PREDICTED_NAME
+from engine.training.predicted import PredictedFrames
 from engine.training.vocoder_data import BATCH, Batches, FeatureCache, excite
 from engine.weights import MODELS_DIR, load_weights, save_weights
 
@@ -124,7 +127,10 @@ class Run:
         self.losses: list[float] = []
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
         self._resume()
-        self.batches = Batches(self.cache, np.random.default_rng([arguments.seed, self.step]))
+        found = self.out / PREDICTED_NAME
+        predicted = PredictedFrames.load(found) if found.exists() else None
+        rng = np.random.default_rng([arguments.seed, self.step])
+        self.batches = Batches(self.cache, rng, predicted)
 
     def _resume(self) -> None:
         """From the run folder's checkpoint, else from the shipped weights, else from nothing."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from engine.errors import SottovoceError
 from engine.mel import HOP
 from engine.source_filter import LEAD, SEGMENT, SUBHOP, pitch_track, pulse_train
+from engine.training.predicted import PredictedFrames
 
 F32 = NDArray[np.float32]
 
@@ -30,6 +31,7 @@ SOURCE_SHARES = {
 SEGMENT_FRAMES = 64
 BATCH = 16
 QUIET_MEL = -9.0  # nepers: a segment with a lower mean is a pause
+PREDICTED_SHARE = 0.5  # of the segments, where predicted frames are at hand
 MAX_DRAWS = 50  # a segment that is a pause is drawn again this often
 
 
@@ -128,8 +130,13 @@ def excite(f0_hz: F32, rng: np.random.Generator) -> F32:
 class Batches:
     """Random training segments of the train split, by source share."""
 
-    def __init__(self, cache: FeatureCache, rng: np.random.Generator) -> None:
-        self.cache, self.rng = cache, rng
+    def __init__(
+        self,
+        cache: FeatureCache,
+        rng: np.random.Generator,
+        predicted: PredictedFrames | None = None,
+    ) -> None:
+        self.cache, self.rng, self.predicted = cache, rng, predicted
         usable = [c for c in cache.clips if c.split == "train" and c.frames > SEGMENT_FRAMES + 2]
         self.by_source = {s: [c for c in usable if c.source == s] for s in SOURCE_SHARES}
         self.sources = [s for s, clips in self.by_source.items() if clips]
@@ -143,6 +150,23 @@ class Batches:
             s: np.array([c.frames for c in self.by_source[s]], float) for s in self.sources
         }
 
+    def _true_segment(self) -> tuple[F32, F32, F32]:
+        source = self.rng.choice(self.sources, p=self.shares)
+        weight = self.weights[source]
+        clip = self.by_source[source][self.rng.choice(len(weight), p=weight / weight.sum())]
+        start = clip.start_frame + int(self.rng.integers(0, clip.frames - SEGMENT_FRAMES))
+        return self.cache.read(start, SEGMENT_FRAMES)
+
+    def _predicted_segment(self, predicted: PredictedFrames) -> tuple[F32, F32, F32]:
+        """True PCM, and the frames that the synthesizer predicts for it."""
+        long = np.flatnonzero(predicted.lengths > SEGMENT_FRAMES)
+        clip = int(self.rng.choice(long))
+        offset = int(self.rng.integers(0, predicted.lengths[clip] - SEGMENT_FRAMES))
+        pcm, _, _ = self.cache.read(int(predicted.first_frame[clip]) + offset, SEGMENT_FRAMES)
+        first = int(predicted.lengths[:clip].sum()) + offset
+        rows = slice(first, first + SEGMENT_FRAMES)
+        return pcm, predicted.mel[rows].astype(np.float32), predicted.f0_hz[rows]
+
     def draw(
         self, device: torch.device, batch: int = BATCH
     ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
@@ -151,16 +175,17 @@ class Batches:
         for _ in range(MAX_DRAWS * batch):
             if len(rows) == batch:
                 break
-            source = self.rng.choice(self.sources, p=self.shares)
-            weight = self.weights[source]
-            clip = self.by_source[source][self.rng.choice(len(weight), p=weight / weight.sum())]
-            start = clip.start_frame + int(self.rng.integers(0, clip.frames - SEGMENT_FRAMES))
-            pcm, mel, f0 = self.cache.read(start, SEGMENT_FRAMES)
+            if self.predicted is not None and self.rng.random() < PREDICTED_SHARE:
+                pcm, mel, f0 = self._predicted_segment(self.predicted)
+                roughen = False
+            else:
+                pcm, mel, f0 = self._true_segment()
+                roughen = self.rng.random() < 0.5
             if mel.mean() < QUIET_MEL:
                 continue
             gain = float(self.rng.uniform(-6.0, 6.0)) * np.log(10.0) / 20.0
             pcm, mel = pcm * np.exp(gain), mel + gain
-            if self.rng.random() < 0.5:
+            if roughen:
                 mel, f0 = blur(mel, f0, self.rng)
             kept = pcm[: (SEGMENT_FRAMES - 1) * HOP]
             rows.append((kept, mel, f0, excite(f0, self.rng), excite(f0, self.rng)))
