@@ -174,6 +174,51 @@ class FilePort(NullPort):
             self._sink = None
 
 
+class SplitPort:
+    """One port's microphone with another's loudspeaker."""
+
+    def __init__(self, ears: AudioPort, mouth: AudioPort) -> None:
+        self.ears = ears
+        self.mouth = mouth
+
+    @property
+    def microphone(self) -> str:
+        return self.ears.microphone
+
+    @property
+    def loudspeaker(self) -> str:
+        return self.mouth.loudspeaker
+
+    @property
+    def notice(self) -> str:
+        return self.ears.notice or self.mouth.notice
+
+    def start(self) -> None:
+        self.ears.start()
+        self.mouth.start()
+
+    def read(self) -> Pcm:
+        self.mouth.read()  # what a port plays may be paced by its reading
+        return self.ears.read()
+
+    def write(self, pcm: Pcm) -> None:
+        self.mouth.write(pcm)
+
+    def queued_ms(self) -> float:
+        return self.mouth.queued_ms()
+
+    def latency_ms(self) -> tuple[float, float]:
+        return self.ears.latency_ms()[0], self.mouth.latency_ms()[1]
+
+    def dropped(self) -> Mapping[str, int]:
+        heard = self.ears.dropped().get("capture", 0)
+        return {**self.mouth.dropped(), "capture": heard}
+
+    def close(self) -> None:
+        self.ears.close()
+        self.mouth.close()
+
+
 class _FileSink:
     """Writes a WAV on a thread of its own, so that a slow disk never holds the call up."""
 

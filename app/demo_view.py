@@ -74,16 +74,21 @@ def one_line(stats: Sequence[CallStats], names: Sequence[str]) -> str:
     lines = []
     for far in (1, 0):
         heard = stats[far]
-        parts = []
-        for arm in ARMS:
-            rate = heard.rates[arm].received
-            parts.append(
-                f"{ARM_NAMES[arm]} {rate.payload_bps:.0f}/{rate.wire_bps:.0f} bit/s, "
-                f"loss {_percent(heard.loss.get(arm))}, {delay_ms(heard, arm):.0f} ms, "
-                f"understood {_percent(heard.intelligibility[arm])}"
-            )
-        lines.append(f"{heard.seconds:5.1f} s {names[1 - far]}→{names[far]}: " + "; ".join(parts))
+        lines.append(f"{heard.seconds:5.1f} s {names[1 - far]}→{names[far]}: {one_way(heard)}")
     return "\n".join(lines)
+
+
+def one_way(heard: CallStats) -> str:
+    """What arrives here on both arms: payload/wire bit/s, loss, delay, intelligibility."""
+    parts = []
+    for arm in ARMS:
+        rate = heard.rates[arm].received
+        parts.append(
+            f"{ARM_NAMES[arm]} {rate.payload_bps:.0f}/{rate.wire_bps:.0f} bit/s, "
+            f"loss {_percent(heard.loss.get(arm))}, {delay_ms(heard, arm):.0f} ms, "
+            f"understood {_percent(heard.intelligibility[arm])}"
+        )
+    return "; ".join(parts)
 
 
 ROWS = (
