@@ -16,6 +16,7 @@ from aiortc.rtcsctptransport import RTCSctpTransport
 
 MAX_DATAGRAM_BYTES = 1500  # an Ethernet frame; nothing this program sends comes near
 MAX_SCTP_PARAMS = 64  # an honest INIT carries two
+MAX_GAP_NUMBERS = 4096  # acknowledged out of order; the queue of control messages holds 64
 CONTROL_STREAM = 0  # the one negotiated data channel
 MAX_WAITING_CHUNKS = 128  # messages held back until an earlier one arrives
 
@@ -56,6 +57,12 @@ def harden_sctp() -> None:
     module.SCTP_MAX_ASSOCIATION_RETRANS = SCTP_MAX_RETRANS
 
 
+def _acknowledged(sack: Any) -> int:
+    """How many numbers a SACK's gaps name. aiortc lists every one of them: 300 gaps of 65 536
+    are a gigabyte."""
+    return sum(max(end - start, 0) + 1 for start, end in sack.gaps)
+
+
 class GuardedSctpTransport(RTCSctpTransport):
     """SCTP that survives what its peer sends: one negotiated stream, bounded reassembly.
 
@@ -77,6 +84,16 @@ class GuardedSctpTransport(RTCSctpTransport):
             raise
         except Exception:  # asserts, struct errors and bad UTF-8 of a crafted packet
             self.dropped["malformed"] += 1
+
+    async def _receive_chunk(self, chunk: Any) -> None:
+        if isinstance(chunk, rtcsctptransport.ForwardTsnChunk | rtcsctptransport.ReconfigChunk):
+            # nothing here is partially reliable or reset, so an honest peer sends neither
+            self.dropped["chunk"] += 1
+            return
+        if isinstance(chunk, rtcsctptransport.SackChunk) and _acknowledged(chunk) > MAX_GAP_NUMBERS:
+            self.dropped["sack"] += 1
+            return
+        await super()._receive_chunk(chunk)
 
     async def _receive_data_chunk(self, chunk: Any) -> None:
         stream = self._inbound_streams.get(CONTROL_STREAM)

@@ -7,6 +7,7 @@ finding is any exception, any input that takes longer than 50 ms, and any broken
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import struct
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+from google_crc32c import value as crc32c
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -25,7 +27,7 @@ with atheris.instrument_imports(include=["transport", "aiortc.rtcsctptransport",
     from engine.errors import SottovoceError
     from transport.control import encode_control, parse_control
     from transport.description import Role, pack_description, unpack_description
-    from transport.guard import harden_sctp
+    from transport.guard import GuardedSctpTransport, harden_sctp
     from transport.invite import InviteError, decode_invite
     from transport.rtcp import parse_rtcp
     from transport.rtp import parse_rtp
@@ -36,6 +38,8 @@ with atheris.instrument_imports(include=["transport", "aiortc.rtcsctptransport",
 SLOW_S = 0.05  # of CPU time for an input of up to fifty packets, with instrumentation
 
 harden_sctp()
+LOOP = asyncio.new_event_loop()
+asyncio.set_event_loop(LOOP)
 
 
 def fuzz_control(data: bytes) -> None:
@@ -85,6 +89,32 @@ def fuzz_sctp_params(data: bytes) -> None:
         rtcsctptransport.decode_params(data)
 
 
+class _Quiet:
+    """As much of a DTLS transport as SCTP needs."""
+
+    state = "connected"
+    _role = "client"
+
+    async def _send_data(self, data: bytes) -> None:
+        pass
+
+
+async def _receive_sctp(chunks: bytes) -> None:
+    sctp = GuardedSctpTransport(_Quiet())
+    sctp._local_verification_tag = 7
+    sctp._last_received_tsn = 100
+    sctp._set_state(sctp.State.ESTABLISHED)
+    for tag in (7, 0):
+        head = struct.pack("!HHL", 5000, 5000, tag)
+        checksum = struct.pack("<L", crc32c(head + bytes(4) + chunks))
+        await sctp._handle_data(head + checksum + chunks)
+    sctp._set_state(sctp.State.CLOSED)
+
+
+def fuzz_sctp(data: bytes) -> None:
+    LOOP.run_until_complete(_receive_sctp(data))
+
+
 def fuzz_stun(data: bytes) -> None:
     with contextlib.suppress(ValueError, LookupError, struct.error):  # as the guard does
         stun.parse_message(data)
@@ -104,6 +134,7 @@ TARGETS: list[Callable[[bytes], None]] = [
     fuzz_session,
     fuzz_packets,
     fuzz_sctp_params,
+    fuzz_sctp,
     fuzz_stun,
     fuzz_texts,
 ]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from aiortc import rtcsctptransport
+from google_crc32c import value as crc32c
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transport.bucket import TokenBucket
-from transport.guard import decode_sctp_params, harden_sctp
+from transport.guard import GuardedSctpTransport, decode_sctp_params, harden_sctp
 
 # an INIT chunk whose one optional parameter declares length 0
 HOSTILE = """
@@ -71,6 +77,80 @@ def test_good_parameters_are_read_as_before() -> None:
 def test_bad_parameters_are_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
         decode_sctp_params(body)
+
+
+class QuietTransport:
+    """As much of a DTLS transport as SCTP needs."""
+
+    state = "connected"
+    _role = "client"
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def _send_data(self, data: bytes) -> None:
+        self.sent += 1
+
+
+def _receive(chunks: bytes, tag: int = 7) -> GuardedSctpTransport:
+    """An established association that gets one packet with these chunks."""
+
+    async def run() -> GuardedSctpTransport:
+        sctp = GuardedSctpTransport(QuietTransport())
+        sctp._local_verification_tag = 7
+        sctp._last_received_tsn = 100
+        sctp._set_state(sctp.State.ESTABLISHED)
+        head = struct.pack("!HHL", 5000, 5000, tag)
+        await sctp._handle_data(head + struct.pack("<L", crc32c(head + bytes(4) + chunks)) + chunks)
+        await asyncio.sleep(0)
+        sctp._set_state(sctp.State.CLOSED)
+        return sctp
+
+    return asyncio.run(run())
+
+
+def _chunk(kind: int, flags: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", kind, flags, 4 + len(body)) + body + bytes(-len(body) % 4)
+
+
+def test_an_acknowledgement_of_everything_is_not_listed_number_by_number() -> None:
+    gaps = struct.pack("!HH", 0, 65_535) * 300
+    begun = time.thread_time()
+    sctp = _receive(_chunk(3, 0, struct.pack("!LLHH", 2**32 - 1, 1000, 300, 0) + gaps))
+    assert time.thread_time() - begun < 0.2
+    assert sctp.dropped["sack"] == 1
+
+
+@pytest.mark.parametrize(
+    ("chunk", "reason"),
+    [
+        (_chunk(192, 0, struct.pack("!LHH", 200, 5, 5)), "chunk"),  # FORWARD-TSN
+        (_chunk(130, 0, struct.pack("!HHLLLH", 13, 18, 1, 1, 1, 0)), "chunk"),  # a stream reset
+        (_chunk(0, 3, struct.pack("!LHHL", 101, 9, 0, 53) + b"x"), "stream"),
+        (_chunk(0, 3, struct.pack("!LHHL", 101, 0, 0, 50) + b"\x03" + bytes(11)), "channel"),
+        (_chunk(0, 3, b"short"), "malformed"),
+        (_chunk(1, 0, bytes(16)) + _chunk(1, 0, bytes(16)), "malformed"),
+    ],
+)
+def test_what_an_honest_peer_never_sends_is_dropped(chunk: bytes, reason: str) -> None:
+    assert _receive(chunk).dropped[reason] == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 192]),
+            st.integers(0, 7),
+            st.binary(max_size=60),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([7, 0]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_chunk_breaks_the_association(chunks: list[tuple[int, int, bytes]], tag: int) -> None:
+    _receive(b"".join(_chunk(*chunk) for chunk in chunks), tag)
 
 
 def test_a_token_bucket_passes_its_rate_and_one_burst() -> None:
