@@ -1,0 +1,52 @@
+"""Windows for the tests: dressed in the light theme, silent, saving nothing, closed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app.call_controls import CallControls
+from app.settings import Settings
+from app.ui.application import application
+from app.ui.call_window import CallWindow
+from app.ui.theme import theme
+from tests.ui.stopwatch import MeasuredApplication
+
+MakeWindow = Callable[..., CallWindow]
+
+
+@pytest.fixture(scope="session")
+def qapp() -> QApplication:
+    QApplication.instance() or MeasuredApplication(["sottovoce"])
+    return application("light")
+
+
+@pytest.fixture
+def make_window(qapp: QApplication, qtbot: object) -> Iterator[MakeWindow]:
+    """``make_window(call, **settings)``: a window that opens ``call`` when it needs one."""
+    windows: list[CallWindow] = []
+    theme().choose("light")
+
+    def refuse(_settings: Settings) -> CallControls:
+        raise AssertionError("this test makes no call")
+
+    def make(call: CallControls | None = None, **settings: object) -> CallWindow:
+        values = {"name": "Ada", **settings}
+        window = CallWindow(
+            Settings(**values),  # type: ignore[arg-type]
+            refuse if call is None else (lambda _settings: call),
+            save=lambda _settings: None,
+        )
+        windows.append(window)
+        window.show()
+        window.activateWindow()
+        qapp.processEvents()
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+    qapp.processEvents()

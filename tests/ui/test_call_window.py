@@ -1,0 +1,197 @@
+"""The real window on real calls: mouse, keyboard, consent, and how long its thread is busy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.call_state import CallState
+from app.ui.call_window import CallWindow
+from tests.app.calls import make_call, talk
+from tests.speech import any_speech
+from tests.ui.conftest import MakeWindow
+from tests.ui.stopwatch import MeasuredApplication
+
+pytestmark = pytest.mark.network
+PATIENCE_MS = 45_000
+LEFT = Qt.MouseButton.LeftButton
+BUSY_MS = 16.0
+
+
+def press(qtbot: QtBot, window: CallWindow, key: Qt.Key, text: str = "") -> None:
+    focus = QApplication.focusWidget() or window
+    qtbot.keyClicks(focus, text) if text else qtbot.keyClick(focus, key)
+
+
+def test_two_people_invite_talk_compare_record_and_hang_up(
+    make_window: MakeWindow, qtbot: QtBot, qapp: MeasuredApplication, tmp_path: Path
+) -> None:
+    speech = np.tile(any_speech(6.0), 4)
+    mine = make_call("Ada", speech, tmp_path)
+    theirs = make_call("Bo", speech, tmp_path)
+    window = make_window(mine, recordings=str(tmp_path / "abx"))
+
+    qtbot.mouseClick(window.start.invite, LEFT)
+    qtbot.waitUntil(lambda: bool(window.invite.code.code), timeout=PATIENCE_MS)
+    qtbot.mouseClick(window.invite.code.copy_code, LEFT)
+    code = QGuiApplication.clipboard().text()
+    assert code == window.invite.code.code
+    answer = theirs.accept_invite(code)
+    qtbot.waitUntil(answer.done, timeout=PATIENCE_MS)
+    QGuiApplication.clipboard().setText(answer.result())
+    qtbot.mouseClick(window.invite.answer.paste, LEFT)
+    qtbot.mouseClick(window.invite.answer.go, LEFT)
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.page.header.name.text() == "Bo", timeout=5000)
+    assert window.settings.recent_peers == ("Bo",)
+
+    talk(mine)
+    talk(theirs)
+    page = window.page
+    qtbot.waitUntil(lambda: mine.stats().events_received > 15, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(page.speech.far.spoken()), timeout=5000)
+    qtbot.waitUntil(lambda: bool(page.speech.near.spoken()), timeout=PATIENCE_MS)
+    assert page.header.badge.text() == "Synthetic voice"
+    assert page.header.badge.isVisible()
+
+    # details open, everything painted: measured from here
+    qtbot.mouseClick(page.header.light, LEFT)
+    assert page.meters.isVisible()
+    qtbot.wait(800)
+    qapp.handled = handled = []
+
+    qtbot.mouseClick(page.bar.switch.buttons["opus"], LEFT)
+    qtbot.waitUntil(lambda: mine.stats().arm == "opus", timeout=5000)
+    qtbot.waitUntil(page.header.badge.isHidden, timeout=5000)
+    qtbot.mouseClick(page.details.compare.rates.buttons["12000"], LEFT)
+    qtbot.mouseClick(page.details.compare.frames.buttons["20"], LEFT)
+    qtbot.waitUntil(
+        lambda: (mine.stats().opus_rate_bps, mine.stats().opus_frame_ms) == (12_000, 20),
+        timeout=5000,
+    )
+    qtbot.keyClick(page.bar.mute, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: mine.stats().arm == "phonemes", timeout=5000)
+    qtbot.waitUntil(page.header.badge.isVisible, timeout=5000)
+
+    qtbot.mouseClick(page.bar.mute, LEFT)
+    qtbot.waitUntil(lambda: mine.stats().muted, timeout=5000)
+    qtbot.waitUntil(lambda: page.bar.mute.text() == "Unmute", timeout=5000)
+    qtbot.mouseClick(page.bar.mute, LEFT)
+
+    page.details.open("link")
+    page.details.link.choose_preset("train")
+    qtbot.waitUntil(lambda: bool(page.details.link.now.text()), timeout=5000)
+    assert "%" in page.details.link.sliders["loss"].value.text()
+    for tab in ("voice", "chat", "compare"):
+        page.details.open(tab)
+        qtbot.wait(300)
+
+    # both sides see the question before anything is written
+    qtbot.mouseClick(page.bar.record, LEFT)
+    qtbot.waitUntil(page.consent.isVisible, timeout=5000)
+    qtbot.waitUntil(lambda: theirs.stats().recording == "asked", timeout=PATIENCE_MS)
+    theirs.request_recording()
+    qtbot.waitUntil(page.header.recording.isVisible, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(mine.stats().recording_path), timeout=PATIENCE_MS)
+    qapp.handled = None
+
+    # a blind test hides what would give the arms away, and is saved with the recording
+    page.details.compare.abx.click()
+    dialog = window._abx
+    assert dialog is not None
+    qtbot.waitUntil(lambda: "may be heard" in page.header.badge.text(), timeout=5000)
+    dialog.count.setValue(4)
+    qtbot.mouseClick(dialog.begin, LEFT)
+    session = dialog.session
+    assert session is not None
+    while not session.finished:
+        for ear in ("A", "B", "X"):
+            dialog.hear(ear)
+            assert mine.stats().arm == session.arm_of(ear) or mine._switches.arm == session.arm_of(
+                ear
+            )
+        dialog.answer(session.order[len(session.answers)])
+    assert session.p_value == pytest.approx(1 / 16)
+    dialog.accept()
+    folder = Path(mine.stats().recording_path)
+    folder = folder if folder.is_dir() else folder.parent
+    saved = list(folder.glob("abx-*.json"))
+    assert len(saved) == 1
+    assert json.loads(saved[0].read_text())["correct"] == 4
+
+    qtbot.mouseClick(page.bar.hang_up, LEFT)
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: theirs.state is CallState.ENDED, timeout=PATIENCE_MS)
+    assert "Bo" in window.ended.name.text()
+    theirs.close()
+    mine.close()
+
+    work = sorted(entry for entry in handled if entry[0] > 0.5)
+    assert len(work) > 50
+    print(f"events: median {work[len(work) // 2]}, longest {work[-3:]}")
+    assert work[-1][0] < BUSY_MS, f"the window was busy for {work[-1]} ms"
+
+
+def test_a_whole_call_by_keyboard_alone(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    theirs = make_call("Bo", np.zeros(16_000, np.float32), tmp_path)
+    mine = make_call("Ada", any_speech(4.0), tmp_path)
+    window = make_window(mine)
+    invite = theirs.create_invite()
+    qtbot.waitUntil(invite.done, timeout=PATIENCE_MS)
+
+    assert window.start.invite.hasFocus()
+    press(qtbot, window, Qt.Key.Key_Tab)
+    assert window.start.join.hasFocus()
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert window.join.invite.field.hasFocus()
+
+    # rubbish first: one clear line, and another try
+    press(qtbot, window, Qt.Key.Key_unknown, "is this a code?")
+    press(qtbot, window, Qt.Key.Key_Return)
+    qtbot.waitUntil(window.join.error.isVisible, timeout=PATIENCE_MS)
+    assert "\n" not in window.join.error.text()
+    assert "invite" in window.join.error.text()
+    assert window.join.invite.field.hasFocus()
+
+    QGuiApplication.clipboard().setText(invite.result())
+    field = window.join.invite.field
+    qtbot.keyClick(field, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(field, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    press(qtbot, window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(window.join.code.code), timeout=PATIENCE_MS)
+    assert not window.join.error.isVisible()
+    assert window.join.code.copy_code.hasFocus()
+    press(qtbot, window, Qt.Key.Key_Space)
+    theirs.accept_answer(QGuiApplication.clipboard().text())
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
+
+    assert window.page.bar.mute.hasFocus()
+    press(qtbot, window, Qt.Key.Key_M)
+    qtbot.waitUntil(lambda: mine.stats().muted, timeout=5000)
+    press(qtbot, window, Qt.Key.Key_M)
+    qtbot.waitUntil(lambda: not mine.stats().muted, timeout=5000)
+    press(qtbot, window, Qt.Key.Key_D)
+    assert window.page.details.isVisible()
+    press(qtbot, window, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: mine.stats().push_to_talk, timeout=5000)
+    qtbot.waitUntil(lambda: window._talk_key._enabled, timeout=5000)
+    qtbot.keyPress(window.page.bar.mute, Qt.Key.Key_Space)
+    assert mine._switches.talk_key
+    qtbot.keyRelease(window.page.bar.mute, Qt.Key.Key_Space)
+    assert not mine._switches.talk_key
+    assert not mine.stats().muted  # Space talked, it did not press the button
+    qtbot.keyClick(window.page.bar.mute, Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert window.pages.currentWidget() is window.start
+    theirs.close()
+    mine.close()
