@@ -35,7 +35,7 @@ from app.ring import Ring
 from app.stats import CallStats
 from app.voice_worker import VoiceWorker
 from engine.encoder import SpeechEncoder
-from engine.events import Pcm
+from engine.events import Pcm, PhonemeEvent
 from transport.link import LinkStats, MediaPacket
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EngineWorker:
         self.voice = VoiceWorker()
         guard = EchoGuard(*switches.processing)
         self._processing = switches.processing
-        self.near = NearEnd(switches.layers, guard, recording.near_event, self._near_sound)
+        self.near = NearEnd(switches.layers, guard, self._near_event, self._near_sound)
         self.far = FarEnd(self.sound, self.meter, recording.far_event, switches.opus_frame_ms)
         self.stats = CallStats()
         self.heard: deque[tuple[int, Pcm]] = deque(maxlen=400)  # position, PCM; drops the oldest
@@ -132,6 +132,10 @@ class EngineWorker:
         self._near_samples += len(pcm)
         self.voice.push(pcm)
         self.recording.sound("near", pcm)
+
+    def _near_event(self, event: PhonemeEvent) -> None:
+        self.voice.said(event)
+        self.recording.near_event(event)
 
     def _follow_switches(self) -> None:
         switches = self.switches

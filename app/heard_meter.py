@@ -26,6 +26,7 @@ from engine.recognizer import StreamingRecognizer
 
 log = logging.getLogger(__name__)
 
+NICENESS: Final = 3  # lower would hold the interpreter's lock too long on a busy machine
 WINDOW_S: Final = 10.0
 SETTLE_S: Final = 0.8  # the newest stretch: recognisers and late events are not done with it
 PIECE: Final = SAMPLE_RATE_HZ // 10
@@ -133,7 +134,7 @@ class HeardMeter:
 
     def _run(self) -> None:
         try:  # Linux gives every thread its own niceness
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         except (AttributeError, OSError) as error:
             log.debug("the meter keeps its priority: %s", error)
         while not self._stop:

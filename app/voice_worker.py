@@ -1,7 +1,9 @@
-"""The adaptation worker: learns the talker's voice during the call, at the lowest priority.
+"""The adaptation worker: learns the talker's voice during the call, at low priority.
 
-Near sound goes in through a bounded queue; what comes out is the newest descriptor and how like
-the live talker it is. The descriptor lives in memory only and is dropped by ``close``.
+Near sound and the events made of it go in through bounded queues; what comes out is the newest
+descriptor and how like the live talker it is. First the voice is measured (``VoiceEncoder``),
+then improved by analysis by synthesis (``refine``): the far end's synthesizer is ours too, so its
+distance to the microphone can be made smaller. The voice lives in memory only; ``close`` drops it.
 """
 
 from __future__ import annotations
@@ -10,67 +12,85 @@ import logging
 import os
 import threading
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
+from engine.adaptation import refine
 from engine.errors import SottovoceError
-from engine.events import Pcm, VoiceDescriptor
+from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
+from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
 from engine.voice import DVECTOR_DIM, VoiceEncoder, descriptor_vector, embed
 
 log = logging.getLogger(__name__)
 
+NICENESS = 5  # lower still would hold the interpreter's lock too long on a busy machine
 MAX_QUEUED_S = 6.0  # of near sound; drops the oldest
+KEPT_S = 20  # of near sound that the voice is improved by; drops the oldest
 LIVE_S = 4.0  # the live talker is judged by that much of the latest speech
 LIVE_EVERY_S = 6.0
+REFINE_AFTER_S = 6.0  # of speech since the last attempt
+MAX_REFINEMENTS = 8  # in a call: after that there is little left to gain
+REFINE_STEPS = 8
 SPEECH_RMS = 10.0 ** (-50.0 / 20.0)
 
 
 class VoiceWorker:
-    """``push`` from the engine worker; ``voice`` and ``similarity`` may be read from anywhere."""
+    """``push`` and ``said`` from the engine worker; the rest may be read from anywhere."""
 
     def __init__(self) -> None:
         self.voice: VoiceDescriptor | None = None
         self.similarity: float | None = None
         self.steps = 0
-        """Descriptors found so far, each better than the one before."""
+        """How often the voice got better: descriptors measured and improvements found."""
         self.dropped = 0
         self.f0_mean_hz: float | None = None
         """Mean pitch so far; the engine worker, which tracks pitch, sets it."""
         self._queue: deque[Pcm] = deque()
         self._queued = 0
+        self._events: deque[PhonemeEvent] = deque(maxlen=300)  # drops the oldest
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = False
-        self._live: deque[Pcm] = deque()
-        self._live_samples = 0
-        self._since_live = 0
+        self._kept = np.zeros(0, np.float32)  # the last KEPT_S of near sound
+        self._position = 0  # samples heard so far: where ``_kept`` ends
+        self._speech_s = 0.0
+        self._live_s = self._refine_s = 0.0  # speech at the last look and the last attempt
+        self._refinements = 0
         self._thread = threading.Thread(target=self._run, name="adaptation", daemon=True)
         self._thread.start()
 
     def push(self, pcm: Pcm) -> None:
-        """Near sound [N], pauses too."""
+        """Near sound [N], pauses too: its ticks are those of the events."""
         with self._lock:
             self._queue.append(pcm)
             self._queued += len(pcm)
-            while self._queued > MAX_QUEUED_S * 16_000:
-                self._queued -= len(self._queue.popleft())
+            while self._queued > MAX_QUEUED_S * SAMPLE_RATE_HZ:
+                oldest = self._queue.popleft()
+                self._queued -= len(oldest)
+                self._position += len(oldest)
+                self._kept = np.zeros(0, np.float32)
                 self.dropped += 1
-        if self._queued >= 8_000:
+        if self._queued >= SAMPLE_RATE_HZ // 2:
             self._wake.set()
+
+    def said(self, event: PhonemeEvent) -> None:
+        self._events.append(event)
 
     def close(self) -> None:
         """Stop and forget the voice."""
         self._stop = True
         self._wake.set()
-        self._thread.join(timeout=5.0)
+        self._thread.join(timeout=10.0)
         with self._lock:
             self._queue.clear()
-        self._live.clear()
+            self._kept = np.zeros(0, np.float32)
+        self._events.clear()
         self.voice = None
 
     def _run(self) -> None:
         try:  # Linux gives every thread its own niceness
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         except (AttributeError, OSError) as error:
             log.debug("the adaptation worker keeps its priority: %s", error)
         try:
@@ -87,26 +107,52 @@ class VoiceWorker:
             pieces = list(self._queue)
             self._queue.clear()
             self._queued = 0
+            if pieces:
+                pcm = np.concatenate(pieces)
+                self._kept = np.concatenate([self._kept, pcm])[-KEPT_S * SAMPLE_RATE_HZ :]
+                self._position += len(pcm)
         if not pieces or self._stop:
             return
-        pcm = np.concatenate(pieces)
         encoder.f0_mean_hz = self.f0_mean_hz
         found = encoder.push(pcm)
         if found is not None:
-            self.voice = found
-            self.steps += 1
-        if float(np.sqrt(np.mean(pcm**2))) < SPEECH_RMS:
+            self._better(found)
+        if float(np.sqrt(np.mean(pcm**2))) > SPEECH_RMS:
+            self._speech_s += len(pcm) / SAMPLE_RATE_HZ
+        if self.voice is None:
             return
-        self._live.append(pcm)
-        self._live_samples += len(pcm)
-        self._since_live += len(pcm)
-        while self._live and self._live_samples - len(self._live[0]) > LIVE_S * 16_000:
-            self._live_samples -= len(self._live.popleft())
-        if self.voice is not None and (
-            found is not None or self._since_live > LIVE_EVERY_S * 16_000
-        ):
-            self._since_live = 0
-            live = embed(np.concatenate(self._live))
-            sent = descriptor_vector(self.voice)[:DVECTOR_DIM]
-            norm = float(np.linalg.norm(sent)) or 1.0
-            self.similarity = float(np.dot(live, sent) / norm)
+        if self._speech_s - self._refine_s > REFINE_AFTER_S:
+            self._refine_s = self._speech_s
+            if self._refinements < MAX_REFINEMENTS:
+                self._refinements += 1
+                self._refine(self.voice)
+        if found is not None or self._speech_s - self._live_s > LIVE_EVERY_S:
+            self._live_s = self._speech_s
+            self._compare(self.voice)
+
+    def _better(self, voice: VoiceDescriptor) -> None:
+        version = 0 if self.voice is None else self.voice.version + 1
+        self.voice = replace(voice, version=version & 0xFF)
+        self.steps += 1
+
+    def _refine(self, voice: VoiceDescriptor) -> None:
+        """Analysis by synthesis on what was said last."""
+        with self._lock:
+            whole = len(self._kept) // HOP * HOP
+            start = self._position - len(self._kept)
+            first_tick = -(-start // HOP)
+            pcm = self._kept[first_tick * HOP - start : whole]
+            events = [replace(e, start_tick=e.start_tick - first_tick) for e in self._events]
+        if len(pcm) < SAMPLE_RATE_HZ:
+            return
+        result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS)
+        if result.improved and not self._stop:
+            log.info("the voice came closer: %.3f, was %.3f", result.after, result.before)
+            self._better(result.descriptor)
+
+    def _compare(self, voice: VoiceDescriptor) -> None:
+        with self._lock:
+            live = self._kept[-int(LIVE_S * SAMPLE_RATE_HZ) :].copy()
+        sent = descriptor_vector(voice)[:DVECTOR_DIM]
+        norm = float(np.linalg.norm(sent)) or 1.0
+        self.similarity = float(np.dot(embed(live), sent) / norm)

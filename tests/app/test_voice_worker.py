@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from app.voice_worker import VoiceWorker
+from tests.app.calls import wait_for
+from tests.speech import any_speech
+
+
+def test_the_voice_is_learned_while_they_talk_and_forgotten_at_the_end() -> None:
+    speech = any_speech(6.0)
+    worker = VoiceWorker()
+    try:
+        worker.f0_mean_hz = 180.0
+        for start in range(0, len(speech), 1600):
+            worker.push(speech[start : start + 1600])
+            time.sleep(0.005)
+        wait_for(lambda: worker.voice is not None and worker.similarity is not None, "a voice")
+        assert worker.voice is not None
+        assert worker.voice.f0_mean_hz == pytest.approx(180.0, rel=0.03)
+        assert worker.similarity is not None
+        assert worker.similarity > 0.6
+        assert worker.steps >= 1
+    finally:
+        worker.close()
+    assert worker.voice is None
+
+
+def test_silence_gives_no_voice_and_a_flood_is_dropped() -> None:
+    worker = VoiceWorker()
+    try:
+        for _ in range(40):
+            worker.push(np.zeros(16_000, np.float32))
+        time.sleep(0.3)
+        assert worker.voice is None
+        assert worker.dropped > 0
+    finally:
+        worker.close()
