@@ -48,9 +48,8 @@ SRTCP_INDEX_BYTES = 4
 RTCP_FIRST_MS = (300.0, 1_000.0, 2_500.0)  # early ones, so that the round trip is soon known
 RTCP_INTERVAL_MS = 5_000.0  # RFC 3550, section 6.2
 REPORT_WAIT_MS = 400.0  # how long a report waits for a media packet to ride on
-PROBE_IDLE_MS = 1_000.0  # silence after which the far end is asked whether it lives
-PROBE_URGENT_MS = 250.0
-URGENT_AFTER_MS = 2_000.0  # nothing heard for so long: ask more often
+PROBE_AFTER_MS = 2_000.0  # nothing heard for so long: ask whether the far end lives
+PROBE_INTERVAL_MS = 250.0
 
 ARM_PACKETS_PER_S = 150.0  # 20 ms Opus with copies; anything above is a flood
 ARM_PACKET_BURST = 150.0
@@ -115,7 +114,6 @@ class RtpSession:
         self.dropped: Counter[str] = Counter()
         self.round_trip_ms: float | None = None
         self.last_heard_ms: float | None = None
-        self._last_sent_ms: float | None = None
         self._last_probe_ms = float("-inf")
         self._started_ms: float | None = None
         self._rtcp_sent = 0
@@ -155,7 +153,6 @@ class RtpSession:
         sending.packets += 1
         sending.payload_bytes += len(payload)
         sending.wire_bytes += len(data) + self.packet_overhead_bytes
-        self._last_sent_ms = now_ms
         return data
 
     def queue_report(self, report: bytes, now_ms: float) -> None:
@@ -168,7 +165,6 @@ class RtpSession:
         """RTCP packets that are due. Call it a few times a second."""
         if self._started_ms is None:
             self._started_ms = now_ms
-            self._last_sent_ms = now_ms
             self._rtcp_due_ms = now_ms + RTCP_FIRST_MS[0]
         out: list[bytes] = []
         if now_ms >= self._rtcp_due_ms:
@@ -185,8 +181,6 @@ class RtpSession:
         elif not out and self._probe_due(now_ms):
             self._last_probe_ms = now_ms
             out.append(self._count_rtcp(pack_app(self._ssrc, APP_PROBE)))
-        if out:
-            self._last_sent_ms = now_ms
         return out
 
     def pack_bye(self) -> bytes:
@@ -202,9 +196,11 @@ class RtpSession:
 
     def _probe_due(self, now_ms: float) -> bool:
         heard_ms = self.last_heard_ms if self.last_heard_ms is not None else self._started_ms
-        if heard_ms is not None and now_ms - heard_ms >= URGENT_AFTER_MS:
-            return now_ms - self._last_probe_ms >= PROBE_URGENT_MS
-        return self._last_sent_ms is not None and now_ms - self._last_sent_ms >= PROBE_IDLE_MS
+        return (
+            heard_ms is not None
+            and now_ms - heard_ms >= PROBE_AFTER_MS
+            and now_ms - self._last_probe_ms >= PROBE_INTERVAL_MS
+        )
 
     def _pack_reports(self, now_ms: float) -> bytes | None:
         blocks = []
