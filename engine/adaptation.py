@@ -1,0 +1,154 @@
+"""Improve a voice descriptor by analysis by synthesis: compare our own resynthesis with the talker.
+
+The sender owns the far end's synthesizer, so it can predict what will be heard there, measure the
+distance to the microphone's frames and move the voice by gradient steps. Runs in the adaptation
+worker at low priority: ``refine`` is pure, bounded and knows no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.events import PhonemeEvent, VoiceDescriptor
+from engine.phonemes import SILENCE
+from engine.synthesizer import (
+    UNKNOWN,
+    SynthesizerNet,
+    event_scalars,
+    load_net,
+    pitch_track,
+    tick_scalars,
+)
+from engine.voice import DVECTOR_DIM, VoiceModel, load_model
+
+F32 = NDArray[np.float32]
+MAX_TICKS = 1_000  # of speech a refinement looks at, the newest: bounds its work to seconds
+MIN_TICKS = 200  # less than this says nothing reliable about a voice
+STEP_SIZE = 0.03
+HELD_OUT = 0.25  # share of the ticks that decide whether the new voice is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """What a refinement found."""
+
+    descriptor: VoiceDescriptor
+    """The better descriptor, or the old one when none was better."""
+    before: float
+    """L1 to the talker's frames (normalised log-mel) on held-out speech with the old voice …"""
+    after: float
+    """… and with the new one, as it travels."""
+
+    @property
+    def improved(self) -> bool:
+        return self.after < self.before
+
+
+@torch.no_grad()
+def _inputs(net: SynthesizerNet, events: Sequence[PhonemeEvent], layers: int) -> Tensor:
+    """Tick inputs [1, T, WIDTH] of adjacent events, T even, with the first ``layers`` codes."""
+    rows, semitone = [], None
+    previous: PhonemeEvent | None = None
+    for k, event in enumerate(events):
+        following = events[k + 1] if k + 1 < len(events) else None
+        length = event.duration_ticks
+        track = pitch_track(event, length, semitone, following)
+        semitone = semitone if track is None else float(track[-1])
+        ids = torch.tensor(
+            [
+                event.phoneme,
+                SILENCE if previous is None else previous.phoneme,
+                UNKNOWN if following is None else following.phoneme,
+            ]
+        )
+        described = net.describe(
+            ids,
+            torch.tensor(event_scalars(event, length, previous, following), dtype=torch.float32),
+            net.codebooks.decode(event.codes[:layers]),
+            net.codebooks.decode(() if following is None else following.codes[:layers]),
+        )
+        rows.append(
+            net.ticks(described[None], torch.from_numpy(tick_scalars(length, event.voiced, track)))
+        )
+        previous = event
+    ticks = torch.cat(rows)
+    return ticks[: len(ticks) // 2 * 2][None]
+
+
+def _newest(events: Sequence[PhonemeEvent], frames: int) -> list[PhonemeEvent]:
+    """The last MAX_TICKS of speech within the frames there are; long pauses left out."""
+    kept: list[PhonemeEvent] = []
+    total = 0
+    for event in reversed(events):
+        if event.end_tick > frames or event.start_tick < 0:
+            continue
+        if total + event.duration_ticks > MAX_TICKS:
+            break
+        kept.append(event)
+        total += event.duration_ticks
+    return kept[::-1]
+
+
+def refine(
+    descriptor: VoiceDescriptor,
+    mel: F32,
+    events: Sequence[PhonemeEvent],
+    steps: int = 16,
+    net: SynthesizerNet | None = None,
+    model: VoiceModel | None = None,
+) -> Refinement:
+    """Move the voice so that the synthesizer comes closer to the talker.
+
+    mel: [T, 80] natural log of the talker's speech; events: what was sent for it, their ticks
+    count frames of ``mel``. The newest MAX_TICKS are used; about 0.1 s of one core a step. Silence
+    or too little speech leaves the descriptor as it is.
+    """
+    net, model = net or load_net(), model or load_model()
+    chosen = _newest(events, len(mel))
+    ticks = sum(event.duration_ticks for event in chosen) // 2 * 2
+    if ticks < MIN_TICKS:
+        return Refinement(descriptor, 0.0, 0.0)
+    index = np.concatenate([np.arange(e.start_tick, e.end_tick) for e in chosen])[:ticks]
+    spoken = np.repeat([not e.is_silence for e in chosen], [e.duration_ticks for e in chosen])
+    target = (torch.from_numpy(np.nan_to_num(mel[index])) - net.mel_mean) / net.mel_std
+    mask = torch.from_numpy(spoken[:ticks].astype(np.float32))
+    split = int(ticks * (1 - HELD_OUT))
+    inputs = [_inputs(net, chosen, layers) for layers in (0, 3)]
+
+    def distance(voice: Tensor, part: slice) -> Tensor:
+        losses = []
+        for ticks_in in inputs:
+            found = net.frames(ticks_in, voice[None])[0][0]
+            error = (found - target).abs().mean(1) * mask
+            losses.append(error[part].sum() / mask[part].sum().clamp(min=1))
+        return torch.stack(losses).mean()
+
+    start = torch.from_numpy(model.dequantise(descriptor.stages))
+    voice = start.clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([voice], STEP_SIZE)
+    learn, judge = slice(0, split), slice(split, ticks)
+    scale = torch.ones_like(start)
+    scale[:DVECTOR_DIM] = 0.1  # a unit vector of 256 numbers: its entries are ten times smaller
+    for _ in range(steps):
+        moved = start + (voice - start) * scale
+        loss = distance(moved, learn)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    with torch.no_grad():
+        moved = start + (voice - start) * scale
+        moved[:DVECTOR_DIM] = moved[:DVECTOR_DIM].clamp(min=0)
+        moved[:DVECTOR_DIM] /= moved[:DVECTOR_DIM].norm().clamp(min=1e-6)
+        stages = model.quantise(moved.numpy())
+        before = float(distance(start, judge))
+        after = float(distance(torch.from_numpy(model.dequantise(stages)), judge))
+    if not after < before:
+        return Refinement(descriptor, before, before)
+    better = VoiceDescriptor((descriptor.version + 1) & 0xFF, descriptor.f0_mean, stages)
+    return Refinement(better, before, after)
