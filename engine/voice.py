@@ -185,6 +185,16 @@ def interpolate(a: F32, b: F32, t: float) -> F32:
     return np.concatenate([mixed, balance]).astype(np.float32)
 
 
+def blend(a: VoiceDescriptor, b: VoiceDescriptor, t: float) -> VoiceDescriptor:
+    """A descriptor between two: ``interpolate`` of the voices, and of the mean pitches."""
+    t = min(1.0, max(0.0, t))
+    if t in (0.0, 1.0):
+        return (a, b)[int(t)]
+    voice = interpolate(descriptor_vector(a), descriptor_vector(b), t)
+    pitch = round((1 - t) * a.f0_mean + t * b.f0_mean)
+    return VoiceDescriptor(a.version, pitch, load_model().quantise(voice))
+
+
 class VoiceEncoder:
     """Listens to the talker and describes the voice better and better.
 
