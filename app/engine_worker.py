@@ -119,6 +119,8 @@ class EngineWorker:
             self.rates.sample(link.stats(now_ms), now_ms)
         if in_call:
             self._play(port, now_ms)
+        else:
+            self._underruns = port.dropped().get("underrun", 0)
         self._publish(port, state, now_ms, began_ms)
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from app.delays import FarDelays
 from app.export import EventRow
 from app.far_sound import FarSound
@@ -123,6 +125,8 @@ class FarEnd:
 
     def _play_opus(self, now_ms: float, queued_ms: float, offset_ms: float | None) -> None:
         pcm = self._opus.pull(now_ms)
+        if not len(pcm):  # the loop that fills the queue must come to an end
+            pcm = np.zeros(AHEAD, np.float32)
         timestamp = self._opus.last_timestamp
         if timestamp is not None:
             media = timestamp * SAMPLE_RATE_HZ // CLOCK_RATE_HZ
