@@ -12,6 +12,7 @@ from engine.errors import SottovoceError
 
 if TYPE_CHECKING:
     from engine.codec import EncodedSpeech
+    from engine.events import VoiceDescriptor
 
 
 def load_sotto(path: Path) -> EncodedSpeech:
@@ -26,6 +27,12 @@ def load_sotto(path: Path) -> EncodedSpeech:
         return EncodedSpeech.load(path)
     except SottovoceError as error:
         raise SottovoceError(f"{path}: {error}") from error
+
+
+def _voice_of(encoded: EncodedSpeech, path: Path) -> VoiceDescriptor:
+    if encoded.voice is None:
+        raise SottovoceError(f"{path} holds no voice: it was made from too little speech.")
+    return encoded.voice
 
 
 def describe(encoded: EncodedSpeech) -> dict[str, Any]:
@@ -92,9 +99,7 @@ def decode(
 
     _check_output(target)
     encoded = load_sotto(source)
-    other = load_sotto(voice).voice if voice else None
-    if voice and other is None:
-        raise SottovoceError(f"{voice} holds no voice: it was made from too little speech.")
+    other = _voice_of(load_sotto(voice), voice) if voice else None
     pcm = SpeechCodec().decode(encoded, voice=other)
     write_wav(target, pcm, comment=SYNTHETIC_COMMENT)
     typer.echo(f"{target}: {len(pcm) / 16_000:.1f} s of synthetic speech")
@@ -134,11 +139,9 @@ def morph(
     from engine.voice import blend
 
     _check_output(target)
-    words, voice = load_sotto(source), load_sotto(other)
-    for path, encoded in ((source, words), (other, voice)):
-        if encoded.voice is None:
-            raise SottovoceError(f"{path} holds no voice: it was made from too little speech.")
-    pcm = SpeechCodec().decode(words, voice=blend(words.voice, voice.voice, amount))
+    words = load_sotto(source)
+    own, wanted = _voice_of(words, source), _voice_of(load_sotto(other), other)
+    pcm = SpeechCodec().decode(words, voice=blend(own, wanted, amount))
     write_wav(target, pcm, comment=SYNTHETIC_COMMENT)
     typer.echo(f"{target}: {len(pcm) / 16_000:.1f} s, {amount:.0%} of the way to the other voice")
 
