@@ -14,6 +14,7 @@ from transport.link import MediaPacket
 REPORT_INTERVAL_MS = 1000.0
 WINDOW_MS = 6000.0  # some thirty packets at the rates speech needs: enough to see 3 % loss
 WINDOW_PACKETS = 512  # bounds the window's memory when somebody floods
+RESTART_S = 30  # timestamps that far back are a talker who began anew
 SETTLE_MS = 250.0  # a packet that late may still only be reordered
 
 
@@ -44,7 +45,7 @@ class ReceptionMeter:
         self._clock_rate = clock_rate
         # (sequence number, timestamp, arrival ms), by sequence number; drops the oldest
         self._window: deque[tuple[int, int, float]] = deque(maxlen=WINDOW_PACKETS)
-        self._transit_ms: float | None = None
+        self._newest: MediaPacket | None = None
         self._jitter_ms = 0.0
 
     @property
@@ -53,10 +54,7 @@ class ReceptionMeter:
 
     def on_packet(self, packet: MediaPacket) -> None:
         """Count one packet; copies and packets older than the window change nothing."""
-        transit_ms = packet.arrival_ms - packet.timestamp * 1000.0 / self._clock_rate
-        if self._transit_ms is not None:
-            self._jitter_ms += (abs(transit_ms - self._transit_ms) - self._jitter_ms) / 16.0
-        self._transit_ms = transit_ms
+        self._measure_jitter(packet)
         entry = (packet.sequence_number, packet.timestamp, packet.arrival_ms)
         window = self._window
         if not window or packet.sequence_number > window[-1][0]:
@@ -73,6 +71,22 @@ class ReceptionMeter:
             window.popleft()
             place -= 1
         window.insert(place, entry)
+
+    def _measure_jitter(self, packet: MediaPacket) -> None:
+        """Over packets with newer media than any before: one of nothing but repeated events has
+        an old timestamp however well it travelled."""
+        newest = self._newest
+        if newest is not None:
+            newer = packet.timestamp - newest.timestamp & 0xFFFFFFFF
+            if newer > 0x80000000 and 2**32 - newer > RESTART_S * self._clock_rate:
+                self._newest = packet
+                return
+            if not 0 < newer < 0x80000000:
+                return
+            spacing_ms = packet.arrival_ms - newest.arrival_ms
+            change_ms = abs(spacing_ms - newer * 1000.0 / self._clock_rate)
+            self._jitter_ms += (change_ms - self._jitter_ms) / 16.0
+        self._newest = packet
 
     def report(
         self, now_ms: float, acked_index: int = -1, round_trip_ms: float | None = None

@@ -83,12 +83,24 @@ class _Receiving:
         self.replays = ReplayWindow()
         self.first: int | None = None
         self.packets = self.payload_bytes = self.wire_bytes = 0
-        self.transit: float | None = None
+        self.newest_timestamp = 0
+        self.newest_ms: float | None = None
         self.jitter = 0.0  # timestamp units, RFC 3550 section 6.4.1
         self.expected_before = self.received_before = 0
         self.fraction_lost = 0.0
         self.remote_fraction_lost = 0.0
         self.packets_at_report = 0
+
+    def measure_jitter(self, timestamp: int, now_ms: float) -> None:
+        """RFC 3550, section 6.4.1, over packets with newer media than any before: a packet of
+        nothing but repeated events has an old timestamp however well it travelled."""
+        newer = timestamp - self.newest_timestamp & 0xFFFFFFFF
+        if self.newest_ms is not None:
+            if not 0 < newer < 0x80000000:
+                return
+            change = abs((now_ms - self.newest_ms) * self.clock_rate / 1000.0 - newer)
+            self.jitter += (change - self.jitter) / 16.0
+        self.newest_timestamp, self.newest_ms = timestamp, now_ms
 
     @property
     def expected(self) -> int:
@@ -265,7 +277,7 @@ class RtpSession:
         if receiving.ssrc != packet.ssrc:
             if receiving.ssrc is not None:
                 receiving.unwrapper.restart()
-                receiving.transit = None
+                receiving.newest_ms = None
             receiving.ssrc = packet.ssrc
         number = receiving.unwrapper.unwrap(packet.sequence_number)
         if number is None:
@@ -279,12 +291,7 @@ class RtpSession:
         receiving.first = number if receiving.first is None else min(receiving.first, number)
         receiving.packets += 1
         receiving.payload_bytes += len(packet.payload)
-        transit = now_ms * receiving.clock_rate / 1000.0 - packet.timestamp
-        if receiving.transit is not None:
-            change = abs(transit - receiving.transit)
-            if change < 2**31:  # the timestamp wrapped
-                receiving.jitter += (change - receiving.jitter) / 16.0
-        receiving.transit = transit
+        receiving.measure_jitter(packet.timestamp, now_ms)
         if packet.report is not None:
             self._reports.append(packet.report)
         return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms)

@@ -180,3 +180,26 @@ def test_the_meter_does_not_call_a_fresh_hole_lost() -> None:
     settled = meter.report(900.0)
     assert settled.fraction_lost == pytest.approx(0.4)
     assert settled.burst_ms == pytest.approx(200.0)
+
+
+def test_repeats_of_old_events_are_not_jitter() -> None:
+    near, far = loopback_pair()
+    meter = ReceptionMeter()
+    now_ms = 0.0
+    for n in range(40):
+        newest = n - n % 4  # three packets in four only repeat
+        near.send("phonemes", newest * 3200, b"x", now_ms)
+        for packet in far.receive(now_ms):
+            meter.on_packet(packet)
+        now_ms += 200.0
+    assert far.stats(now_ms).phonemes.jitter_ms == pytest.approx(0.0, abs=0.1)
+    assert meter.jitter_ms == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_meter_goes_on_after_the_talker_began_anew() -> None:
+    meter = ReceptionMeter()
+    for n in range(20):
+        meter.on_packet(MediaPacket("phonemes", n, 2**20 + 3200 * n, b"", 200.0 * n))
+    for n in range(20, 40):
+        meter.on_packet(MediaPacket("phonemes", n, 3200 * n, b"", 200.0 * n + 40 * (n % 2)))
+    assert 10 < meter.jitter_ms < 60
