@@ -21,9 +21,14 @@ def sentence(words: int) -> list[PhonemeEvent]:
         voiced = ipa not in ("h", "sil")
         events.append(
             PhonemeEvent(
-                k, PHONEME_ID[ipa], 10 * k, 10, voiced, (14, 13) if voiced else (0, 0),
+                k,
+                PHONEME_ID[ipa],
+                10 * k,
+                10,
+                voiced,
+                (14, 13) if voiced else (0, 0),
                 4 if ipa == "sil" else 15,
-            )  # fmt: skip
+            )
         )
     return events
 

@@ -9,7 +9,7 @@ import torch
 from engine.events import MAX_EVENT_TICKS
 from engine.mel import log_mel
 from engine.synthesizer import SpokenEvent, Synthesizer
-from engine.training.codec import Codec, export, restore
+from engine.training.codec_net import Codec, export, restore
 from engine.training.events import events_from_alignment, jitter_bounds, measure, pieces, tick_power
 from engine.training.timing import soft_dtw
 from tests.speech import any_speech
