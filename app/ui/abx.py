@@ -61,10 +61,11 @@ class AbxSession:
 
     def arm_of(self, label: str) -> Arm:
         """The arm behind 'A', 'B' or, in the present trial, 'X'."""
-        real: Label = self.order[min(len(self.answers), self.trials - 1)]
-        if label == "A" or label == "B":
-            real = label
-        return self.arms[real]
+        if label == "A":
+            return self.arms["A"]
+        if label == "B":
+            return self.arms["B"]
+        return self.arms[self.order[min(len(self.answers), self.trials - 1)]]
 
     def answer(self, label: Label) -> None:
         """Say what X was; ignored once all trials are answered."""

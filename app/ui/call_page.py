@@ -5,6 +5,8 @@ It shows what it is told 20 times a second and forwards what is pressed; it deci
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -63,15 +65,19 @@ class CallPage(QWidget):
         self.header.light.toggled.connect(self.open_details)
         self.details.compare.abx_wanted.connect(self.abx_wanted)
         self.bar.switch.chosen.connect(self.set_arm)
-        self.bar.mute_wanted.connect(lambda on: self._call and self._call.set_muted(on))
+        self.bar.mute_wanted.connect(lambda on: self._tell(lambda call: call.set_muted(on)))
         self.bar.push_to_talk_wanted.connect(
-            lambda on: self._call and self._call.set_push_to_talk(on)
+            lambda on: self._tell(lambda call: call.set_push_to_talk(on))
         )
-        self.bar.volume_wanted.connect(lambda value: self._call and self._call.set_volume(value))
+        self.bar.volume_wanted.connect(lambda to: self._tell(lambda call: call.set_volume(to)))
         self.bar.record_wanted.connect(self.toggle_recording)
-        self.bar.hang_up_wanted.connect(lambda: self._call and self._call.hang_up())
-        self.consent.agreed.connect(lambda: self._call and self._call.request_recording())
+        self.bar.hang_up_wanted.connect(lambda: self._tell(lambda call: call.hang_up()))
+        self.consent.agreed.connect(lambda: self._tell(lambda call: call.request_recording()))
         self.consent.refused.connect(self._refuse)
+
+    def _tell(self, what: Callable[[CallControls], object]) -> None:
+        if self._call is not None:
+            what(self._call)
 
     def attach(self, call: CallControls | None) -> None:
         """Show ``call`` from now on, from an empty page."""

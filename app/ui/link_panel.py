@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
@@ -65,6 +66,10 @@ class LinkPanel(QWidget):
         super().__init__()
         self._call: CallControls | None = None
         self._settings = ImpairmentSettings()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(APPLY_MS)
+        self._later.timeout.connect(self.apply)
         card = Card(tr("Make the link worse"))
         card.body.addWidget(
             label(tr("Applied to everything you send, on both arms alike."), "small", wrap=True)
@@ -94,10 +99,6 @@ class LinkPanel(QWidget):
         card.body.addLayout(grid)
         self.now: QLabel = label("", "small", wrap=True)
         card.body.addWidget(self.now)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(APPLY_MS)
-        self._later.timeout.connect(self.apply)
         self.setLayout(column(card, None))
 
     def attach(self, call: CallControls | None) -> None:
@@ -110,7 +111,7 @@ class LinkPanel(QWidget):
 
     def apply(self) -> None:
         """Send what the sliders say; the preset's other values stay as they were."""
-        changed = {key: part.real() for key, part in self.sliders.items()}
+        changed: dict[str, Any] = {key: part.real() for key, part in self.sliders.items()}
         self._settings = dataclasses.replace(self._settings, **changed)
         self._mark_preset()
         self._send()

@@ -110,9 +110,7 @@ class SetupWizard(QDialog):
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName(tr("Recording"))
         self.plain = IconButton(tr("Hear yourself"), "play")
-        self.plain.clicked.connect(
-            lambda: self._taken is not None and self._check.play(self._taken)
-        )
+        self.plain.clicked.connect(self._play_back)
         self.twin = IconButton(tr("Hear yourself as they will"), "lab")
         self.twin.clicked.connect(self._speak_again)
         for button in (self.plain, self.twin):
@@ -174,6 +172,10 @@ class SetupWizard(QDialog):
         self._recording = True
         self.record.setEnabled(False)
         self._check.record()
+
+    def _play_back(self) -> None:
+        if self._taken is not None:
+            self._check.play(self._taken)
 
     def _speak_again(self) -> None:
         if self._taken is None:

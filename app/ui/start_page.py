@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
@@ -88,7 +88,7 @@ class StartPage(QWidget):
         layout.addWidget(middle, 8)
         layout.addStretch(1)
 
-    def _choice(self, title: str, words: str, icon_name: str, signal: Signal) -> IconButton:
+    def _choice(self, title: str, words: str, icon_name: str, signal: SignalInstance) -> IconButton:
         button = IconButton(f"{title}\n{words}", icon_name, "choice", size=28)
         button.setAccessibleName(title)
         button.setAccessibleDescription(words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QKeyCombination, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -25,7 +25,8 @@ def key_of(name: str) -> Qt.Key:
     sequence = QKeySequence(name)
     if sequence.isEmpty():
         return Qt.Key.Key_Space
-    key = sequence[0].key()
+    first: QKeyCombination = sequence[0]  # type: ignore[index]
+    key = first.key()
     return Qt.Key.Key_Space if key == Qt.Key.Key_unknown else key
 
 

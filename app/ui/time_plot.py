@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -108,7 +108,8 @@ class LineSample(QWidget):
             pen.setStyle(Qt.PenStyle.DotLine)
         painter.setPen(pen)
         box = QRectF(self.rect())
-        painter.drawLine(box.left() + 1, box.center().y(), box.right() - 1, box.center().y())
+        middle = box.center().y()
+        painter.drawLine(QPointF(box.left() + 1, middle), QPointF(box.right() - 1, middle))
         painter.end()
 
 
