@@ -58,14 +58,16 @@ class Call(CallPanel):
         rtc: RtcSettings | None = None,
         clock: Clock | None = None,
         seed: int = 1,
+        bundle: bool = False,
     ) -> None:
         """``rtc`` replaces what the settings say about STUN and TURN; ``seed`` is that of an
-        impaired link. Nothing is opened before ``create_invite`` or ``accept_invite``.
+        impaired link; ``bundle`` makes an evaluation bundle of each recording. Nothing is opened
+        before ``create_invite`` or ``accept_invite``.
 
         Raises SottovoceError when a STUN or TURN address makes no sense.
         """
         network = Network(rtc or RtcSettings(ice_settings(settings)), self._link_state, seed)
-        recording = CallRecording(network.say, settings.recordings_folder())
+        recording = CallRecording(network.say, settings.recordings_folder(), bundle)
         words = CallWords(network, recording, self._on_hello, self._on_bye)
         super().__init__(settings, audio, clock or SystemClock(), network, recording, words)
         self._on_change = on_change

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.export import EventRow, PacketRow
-from app.recorder import Recorder
+from app.export import EventRow, PacketRow, export_bundle
+from app.recorder import Recorder, load_bundle
 from app.stats import CallStats, Recording
 from app.summary import stats_row, summarise
 from engine.errors import SottovoceError
@@ -29,9 +29,12 @@ class CallRecording:
     """``say`` sends a control message. Requests come from any thread, sound from the engine
     worker."""
 
-    def __init__(self, say: Callable[[Consent], None], folder: Path) -> None:
+    def __init__(self, say: Callable[[Consent], None], folder: Path, bundle: bool = False) -> None:
+        """``bundle``: make the evaluation bundle in the recording's folder when it ends."""
         self._say = say
         self._parent = folder
+        self._bundle = bundle
+        self._closing: threading.Thread | None = None
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
         self._near_origin = 0
@@ -83,8 +86,12 @@ class CallRecording:
                 self._end()
 
     def close(self) -> None:
+        """End the recording and wait until its files are complete."""
         with self._lock:
             self._end()
+            closing = self._closing
+        if closing is not None:
+            closing.join(timeout=60.0)
 
     @property
     def seconds(self) -> float:
@@ -104,7 +111,20 @@ class CallRecording:
         if self.state != "failed":
             self.state = "off"
         if recorder is not None:
-            recorder.close()
+            self._closing = threading.Thread(
+                target=self._finish, args=(recorder,), name="export", daemon=True
+            )
+            self._closing.start()
+
+    def _finish(self, recorder: Recorder) -> None:
+        """On a thread of its own: the disk may be slow, and marking speech takes a while."""
+        recorder.close()
+        if not self._bundle:
+            return
+        try:
+            export_bundle(load_bundle(recorder.folder, self.summary), recorder.folder)
+        except SottovoceError as error:
+            log.warning("no bundle was made: %s", error)
 
     # engine worker
 

@@ -49,7 +49,7 @@ class Recorder:
             text = json.dumps(dict(info), indent=2, ensure_ascii=False)
             (folder / INFO_FILE).write_text(text, encoding="utf-8")
             for name in LINES:
-                self._lines[name] = (folder / f"{name}.jsonl").open("w", 1, encoding="utf-8")
+                self._lines[name] = (folder / raw_name(name)).open("w", 1, encoding="utf-8")
             self._wavs = {name: WavStream(folder / f"{name}.wav") for name in TRACKS}
         except OSError as error:
             for file in self._lines.values():
@@ -123,6 +123,11 @@ class Recorder:
         if not self.problem:
             log.warning("recording stopped: %s", reason)
             self.problem = reason
+
+
+def raw_name(lines: str) -> str:
+    """Apart from the bundle's own files, which may come to lie beside them."""
+    return f"recorded-{lines}.jsonl"
 
 
 def _append(file: TextIO, text: str) -> None:
@@ -203,9 +208,9 @@ def load_bundle(
     return Bundle(
         title=title,
         sounds={name: folder / f"{name}.wav" for name in TRACKS},
-        events=_rows(folder / "events.jsonl", _event_row),
-        packets=_rows(folder / "packets.jsonl", _packet_row),
-        stats=_rows(folder / "stats.jsonl", dict),
+        events=_rows(folder / raw_name("events"), _event_row),
+        packets=_rows(folder / raw_name("packets"), _packet_row),
+        stats=_rows(folder / raw_name("stats"), dict),
         summary=summary or info.pop("summary", {}),
         manifest={**info, **(manifest or {})},
     )

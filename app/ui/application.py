@@ -14,7 +14,7 @@ from app.call_controls import CallControls
 from app.settings import Settings
 from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
-from app.ui.theme import Theme, theme
+from app.ui.theme import Theme
 from app.ui.tones import NoSounds, Tones
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ def open_device_call(settings: Settings) -> CallControls:
     from app.call import Call
     from app.devices import SoundDevicePort
 
-    return Call(settings, SoundDevicePort(settings.input_device, settings.output_device))
+    port = SoundDevicePort(settings.input_device, settings.output_device)
+    return Call(settings, port, bundle=True)
 
 
 def run(settings: Settings) -> int:
@@ -74,5 +75,6 @@ def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[
     made.exec()
     watch.stop()
     for window in windows:
+        if not still():
+            window.desk.forget()  # whoever made the calls ends them in their own way
         window.close()
-    theme()

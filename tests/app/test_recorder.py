@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from app.call_recording import CallRecording
 from app.export import EventRow, PacketRow, export_bundle
 from app.recorder import Recorder, load_bundle
+from app.stats import CallStats
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent
+from transport.control import Consent, ConsentAction
 
 EVENT = PhonemeEvent(3, 9, 120, 8, True, (20, 22), 17, (1, 2))
 TONE = (0.2 * np.sin(np.arange(1600) / 10)).astype(np.float32)
@@ -96,3 +99,42 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_was_written(tmp_path: Pat
     assert recorder.problem
     samples, _ = soundfile.read(tmp_path / "call" / "near.wav")
     assert len(samples) >= 16_000
+
+
+def test_a_consented_recording_becomes_a_bundle_in_its_own_folder(tmp_path: Path) -> None:
+    said: list[Consent] = []
+    recording = CallRecording(said.append, tmp_path, bundle=True)
+    stats = CallStats()
+    recording.request()
+    assert recording.step(0, 0, stats, {}) == ""
+    assert recording.folder is None  # the other side has not agreed
+    recording.heard(Consent(ConsentAction.GRANT))
+    assert recording.step(1600, 3200, stats, {"title": "Agreed"}) == ""
+    for _ in range(12):
+        for track in ("near", "far_phonemes", "far_opus"):
+            recording.sound(track, TONE)
+    recording.near_event(EVENT)
+    recording.far_event(EventRow("far", EVENT, "played", 150, 9))
+    recording.second(stats)
+    recording.heard(Consent(ConsentAction.STOP))
+    recording.close()
+    assert said[0].action is ConsentAction.REQUEST
+    assert recording.state == "off"
+    folder = recording.folder
+    assert folder is not None
+    assert (folder / "report.html").exists()
+    assert "Agreed" in (folder / "manifest.json").read_text()
+    rows = load_bundle(folder).events
+    assert rows[0].event.start_tick == EVENT.start_tick - 10  # from the recording's beginning
+    assert rows[1].play_tick == 150 - 20
+
+
+def test_a_refusal_records_nothing(tmp_path: Path) -> None:
+    said: list[Consent] = []
+    recording = CallRecording(said.append, tmp_path)
+    recording.heard(Consent(ConsentAction.REQUEST))
+    assert recording.state == "asked"
+    recording.refuse()
+    assert [consent.action for consent in said] == [ConsentAction.DENY]
+    recording.step(0, 0, CallStats(), {})
+    assert recording.folder is None
