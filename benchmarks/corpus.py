@@ -1,0 +1,82 @@
+"""The speech that figures are measured on: unseen speakers, clean, accented or in noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from engine.errors import SottovoceError
+from engine.events import TICK_MS, Pcm
+from engine.mel import SAMPLE_RATE_HZ
+from tests import speech
+
+SETS = ("readers", "accents", "noise")
+NOISE_SNR_DB = 10.0
+Event = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One utterance to be sent: ``pcm`` is what the microphone hears, ``clean`` what was said."""
+
+    id: str
+    text: str
+    pcm: Pcm
+    clean: Pcm
+    events: tuple[Event, ...]
+    """(phoneme, start tick, ticks) by forced alignment with the transcript."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / SAMPLE_RATE_HZ
+
+    def speech_mask(self, hop: int) -> np.ndarray:
+        """[ceil(N / hop)] bool: which hops of ``hop`` samples hold speech, by the alignment."""
+        mask = np.zeros(-(-len(self.pcm) // hop), bool)
+        samples = SAMPLE_RATE_HZ * TICK_MS // 1000
+        for phoneme, start, ticks in self.events:
+            if phoneme != "sil":
+                mask[start * samples // hop : -(-(start + ticks) * samples // hop)] = True
+        return mask
+
+    @property
+    def speech_seconds(self) -> float:
+        return sum(t for p, _, t in self.events if p != "sil") * TICK_MS / 1000
+
+
+def load_set(name: str = "readers", limit: int | None = None) -> list[Sample]:
+    """The clips of a set, at most ``limit``. Raises SottovoceError without the corpus."""
+    if speech.speech_dir() is None:
+        raise SottovoceError(f"Benchmarks need speech: {speech.SPEECH_REASON}.")
+    source = "speechocean" if name == "accents" else "librispeech"
+    clips = speech.clips(source)
+    if name == "accents":  # two sentences of each speaker, speaker by speaker
+        by_speaker: dict[str, list[speech.Clip]] = {}
+        for clip in clips:
+            by_speaker.setdefault(clip.speaker, []).append(clip)
+        rounds = zip_longest(*by_speaker.values())
+        clips = [clip for turn in list(rounds)[:2] for clip in turn if clip]
+    elif limit is not None:  # a few clips stand for all the better the more they differ in length
+        clips = clips[:: max(1, len(clips) // limit)]
+    aligned = speech.alignments()
+    samples = []
+    for number, clip in enumerate(clips[:limit]):
+        clean = speech.load_pcm(clip.path)
+        heard = _in_noise(clean, number) if name == "noise" else clean
+        samples.append(Sample(clip.id, clip.text, heard, clean, tuple(aligned[clip.id])))
+    return samples
+
+
+def _in_noise(clean: Pcm, number: int) -> Pcm:
+    """``clean`` with background noise NOISE_SNR_DB below it; every clip has another noise."""
+    folder = speech.noise_dir()
+    if folder is None:
+        raise SottovoceError("The noise set needs a folder `noise` beside the speech corpus.")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in {".ogg", ".opus", ".wav", ".flac"})
+    noise = speech.load_pcm(paths[number * 37 % len(paths)])
+    noise = np.resize(noise, len(clean))
+    power = float(np.mean(noise**2)) or 1.0
+    gain = np.sqrt(np.mean(clean**2) / power / 10 ** (NOISE_SNR_DB / 10))
+    return np.clip(clean + gain * noise, -1.0, 1.0).astype(np.float32)
