@@ -95,19 +95,16 @@ class FarDelays:
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
-        self._network = Average(memory=40)
+        self.offset_ms: float | None = None
+        """The talker's clock minus ours; applied late, because it gets better with every ping."""
+        self._arrival = Average(memory=40)  # our clock minus time on the talker's tick scale
         self._playout = Average(memory=40)
         self._synthesise = Average(memory=40)
         self._opus = Average(memory=40)
 
-    def on_arrival(self, start_tick: int, now_ms: float, offset_ms: float | None) -> None:
+    def on_arrival(self, start_tick: int, now_ms: float) -> None:
         """An event's first copy came."""
-        timing = self.timing
-        if timing is None or offset_ms is None:
-            return
-        spoken_ms = timing.tick_zero_ms + start_tick * TICK_MS - offset_ms
-        before = timing.capture_ms + timing.recognise_ms + timing.packetise_ms
-        self._network.add(max(0.0, now_ms - spoken_ms - before))
+        self._arrival.add(now_ms - start_tick * TICK_MS)
 
     def on_spoken(self, waited_ms: float, to_ear_ms: float) -> None:
         """Playout gave an event to the voice after ``waited_ms``; it is heard ``to_ear_ms``
@@ -115,24 +112,28 @@ class FarDelays:
         self._playout.add(max(0.0, waited_ms))
         self._synthesise.add(max(0.0, to_ear_ms))
 
-    def on_opus(self, media_ms: float, heard_ms: float, offset_ms: float | None) -> None:
+    def on_opus(self, media_ms: float, heard_ms: float) -> None:
         """Opus sound of media time ``media_ms`` (from tick 0) is heard at ``heard_ms``."""
-        if self.timing is not None and offset_ms is not None:
-            spoken_ms = self.timing.tick_zero_ms + media_ms - offset_ms
-            self._opus.add(max(0.0, heard_ms - spoken_ms))
+        self._opus.add(heard_ms - media_ms)
+
+    def _since_spoken(self, average: Average) -> float:
+        if self.timing is None or self.offset_ms is None or not average.known:
+            return 0.0
+        return max(0.0, average.value - (self.timing.tick_zero_ms - self.offset_ms))
 
     @property
     def opus_ms(self) -> float:
-        return self._opus.value
+        return self._since_spoken(self._opus)
 
     def stages(self) -> Mapping[str, float]:
         timing = self.timing or Timing(0.0, 0.0, 0.0, 0.0)
+        before = timing.capture_ms + timing.recognise_ms + timing.packetise_ms
         return MappingProxyType(
             {
                 "capture": timing.capture_ms,
                 "recognise": timing.recognise_ms,
                 "packetise": timing.packetise_ms,
-                "network": self._network.value,
+                "network": max(0.0, self._since_spoken(self._arrival) - before),
                 "playout": self._playout.value,
                 "synthesise": self._synthesise.value,
             }

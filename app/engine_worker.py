@@ -92,7 +92,7 @@ class EngineWorker:
     def _warm_up(self) -> None:
         """Models take their first, slow steps before anybody talks."""
         SpeechEncoder(self.switches.layers).push(np.zeros(4000, np.float32))
-        self.far.produce(1600, self._clock.now_ms(), 0.0, None)
+        self.far.produce(1600, self._clock.now_ms(), 0.0)
         self.sound.queues["phonemes"] = Ring(self.sound.queues["phonemes"].capacity)
         self.sound.queues["opus"] = Ring(self.sound.queues["opus"].capacity)
 
@@ -113,7 +113,8 @@ class EngineWorker:
             if in_call:
                 self.near.send(link, now_ms)
                 self._note_packets(packets)
-                self.far.take(packets, now_ms, self.words.offset.ms)
+                self.far.delays.offset_ms = self.words.offset.ms
+                self.far.take(packets)
                 if state is CallState.ACTIVE:
                     self.words.speak(self.near, self.far, self.voice.voice, now_ms)
             self.rates.sample(link.stats(now_ms), now_ms)
@@ -167,7 +168,7 @@ class EngineWorker:
         if count < 80:
             return
         to_ear_ms = queued_ms + port.latency_ms()[1]
-        heard, phonemes, opus = self.far.produce(count, now_ms, to_ear_ms, self.words.offset.ms)
+        heard, phonemes, opus = self.far.produce(count, now_ms, to_ear_ms)
         port.write(heard)
         self.near.guard.played(heard)
         self.heard.append((self._heard_samples, heard))

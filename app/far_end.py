@@ -74,8 +74,8 @@ class FarEnd:
         """Raises SottovoceError for a descriptor that names no voice."""
         self._decoder.set_voice(voice)
 
-    def take(self, packets: Sequence[MediaPacket], now_ms: float, offset_ms: float | None) -> None:
-        """What just arrived. ``offset_ms``: the talker's clock minus ours, once known."""
+    def take(self, packets: Sequence[MediaPacket]) -> None:
+        """What just arrived."""
         for packet in packets:
             if packet.arm == "opus":
                 self._opus.push(
@@ -88,11 +88,9 @@ class FarEnd:
                 self.refused += 1
                 continue
             for event in events:
-                self._arrived(event, packet.arrival_ms, offset_ms)
+                self._arrived(event, packet.arrival_ms)
 
-    def produce(
-        self, count: int, now_ms: float, queued_ms: float, offset_ms: float | None
-    ) -> tuple[Pcm, Pcm, Pcm]:
+    def produce(self, count: int, now_ms: float, queued_ms: float) -> tuple[Pcm, Pcm, Pcm]:
         """Next [count] samples of (what is heard, the phoneme arm, the Opus arm).
 
         ``queued_ms``: how long a sample handed over now waits until it is heard.
@@ -102,17 +100,17 @@ class FarEnd:
             self._speak(self._playout.pull(now_ms), now_ms, queued_ms)
         queue = self.sound.queues["opus"]
         while len(queue) < count + AHEAD:
-            self._play_opus(now_ms, queued_ms, offset_ms)
+            self._play_opus(now_ms, queued_ms)
         heard, phonemes, opus = self.sound.take(count)
         self.level.push(heard, now_ms)
         return heard, phonemes, opus
 
-    def _arrived(self, event: PhonemeEvent, now_ms: float, offset_ms: float | None) -> None:
+    def _arrived(self, event: PhonemeEvent, now_ms: float) -> None:
         if event.index not in self._arrivals:
             self._arrivals[event.index] = now_ms
             if len(self._arrivals) > KEPT_ARRIVALS:
                 self._arrivals.popitem(last=False)
-            self.delays.on_arrival(event.start_tick, now_ms, offset_ms)
+            self.delays.on_arrival(event.start_tick, now_ms)
             if self._meter and self._opus_shift is not None:
                 at = event.start_tick * SAMPLES_PER_TICK + self._opus_shift
                 self._meter.said("opus", at, event.phoneme)
@@ -123,7 +121,7 @@ class FarEnd:
         if self._meter:
             self._meter.listen(arm, pcm)
 
-    def _play_opus(self, now_ms: float, queued_ms: float, offset_ms: float | None) -> None:
+    def _play_opus(self, now_ms: float, queued_ms: float) -> None:
         pcm = self._opus.pull(now_ms)
         if not len(pcm):  # the loop that fills the queue must come to an end
             pcm = np.zeros(AHEAD, np.float32)
@@ -133,7 +131,7 @@ class FarEnd:
             self._opus_shift = self.sound.position("opus") - media
             waiting = len(self.sound.queues["opus"]) * 1000.0 / SAMPLE_RATE_HZ
             media_ms = media * 1000.0 / SAMPLE_RATE_HZ
-            self.delays.on_opus(media_ms, now_ms + waiting + queued_ms, offset_ms)
+            self.delays.on_opus(media_ms, now_ms + waiting + queued_ms)
         self._add("opus", pcm)
 
     def _speak(self, step: PlayoutStep, now_ms: float, queued_ms: float) -> None:

@@ -95,6 +95,7 @@ class VoiceWorker:
             log.debug("the adaptation worker keeps its priority: %s", error)
         try:
             encoder = VoiceEncoder()
+            embed(np.full(SAMPLE_RATE_HZ, 0.01, np.float32))  # loads now, not when they talk
             while not self._stop:
                 self._wake.wait(1.0)
                 self._wake.clear()

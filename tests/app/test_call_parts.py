@@ -66,7 +66,8 @@ def test_delay_stages_add_up_to_the_whole_way() -> None:
     assert timing is not None
     far = FarDelays()
     far.timing = timing
-    far.on_arrival(20, 5660.0, offset_ms=-5000.0)  # their clock is 5 s behind
+    far.offset_ms = -5000.0  # their clock is 5 s behind
+    far.on_arrival(20, 5660.0)
     far.on_spoken(30.0, 45.0)
     stages = far.stages()
     assert stages["capture"] + stages["recognise"] == pytest.approx(300.0)
