@@ -97,7 +97,8 @@ class FarEnd:
         """
         queue = self.sound.queues["phonemes"]
         while len(queue) < count + AHEAD:
-            self._speak(self._playout.pull(now_ms), now_ms, queued_ms)
+            step = self._playout.pull(now_ms + _ms(len(queue)))  # when this piece has its turn
+            self._speak(step, now_ms, queued_ms)
         queue = self.sound.queues["opus"]
         while len(queue) < count + AHEAD:
             self._play_opus(now_ms, queued_ms)
@@ -122,16 +123,15 @@ class FarEnd:
             self._meter.listen(arm, pcm)
 
     def _play_opus(self, now_ms: float, queued_ms: float) -> None:
-        pcm = self._opus.pull(now_ms)
+        waiting = _ms(len(self.sound.queues["opus"]))
+        pcm = self._opus.pull(now_ms + waiting)
         if not len(pcm):  # the loop that fills the queue must come to an end
             pcm = np.zeros(AHEAD, np.float32)
         timestamp = self._opus.last_timestamp
         if timestamp is not None:
             media = timestamp * SAMPLE_RATE_HZ // CLOCK_RATE_HZ
             self._opus_shift = self.sound.position("opus") - media
-            waiting = len(self.sound.queues["opus"]) * 1000.0 / SAMPLE_RATE_HZ
-            media_ms = media * 1000.0 / SAMPLE_RATE_HZ
-            self.delays.on_opus(media_ms, now_ms + waiting + queued_ms)
+            self.delays.on_opus(_ms(media), now_ms + waiting + queued_ms)
         self._add("opus", pcm)
 
     def _speak(self, step: PlayoutStep, now_ms: float, queued_ms: float) -> None:
@@ -149,7 +149,7 @@ class FarEnd:
         self._holes(event, now_ms, at)
         arrived_ms = self._arrivals.get(event.index)
         if arrived_ms is not None and not concealed:
-            waiting = len(self.sound.queues["phonemes"]) * 1000.0 / SAMPLE_RATE_HZ
+            waiting = _ms(len(self.sound.queues["phonemes"]))
             self.delays.on_spoken(
                 now_ms - arrived_ms, waiting + queued_ms + self._decoder.LOOKAHEAD_MS
             )
@@ -180,3 +180,7 @@ class FarEnd:
             if self._meter:
                 self._meter.said("phonemes", at, MISSING)
         self._next_index = max(expected, event.index + 1)
+
+
+def _ms(samples: int) -> float:
+    return samples * 1000.0 / SAMPLE_RATE_HZ
