@@ -38,10 +38,11 @@ from transport.ticket import ResumeTicket
 from transport.worker import LoopThread
 
 LOST_AFTER_MS = 5_000.0  # with probes four times a second since 2 s: 50 % loss is not an end
+FIRST_HEARD_MS = 15_000.0  # at 4 kb/s the far end's handshake lasts that much longer than ours
 FIRST_ATTEMPT_S = 30.0  # the other end's person may still be pasting the answer
-ATTEMPT_S = 10.0
+ATTEMPT_S = 15.0
 PAUSE_S = 0.4
-EARLY_MS = 6_000.0  # until then nobody has measured the loss
+EARLY_MS = 4_000.0  # until then nobody has measured the loss
 LOSSY = 0.05
 POLL_S = 0.05
 BYES = 3  # they may get lost
@@ -344,7 +345,8 @@ class RtcLink:
             peer.set_lossy(early or session.worst_fraction_lost > LOSSY)
             for data in session.poll(now_ms):
                 await peer.send_media(data)
-            if now_ms - (session.last_heard_ms or since_ms) > LOST_AFTER_MS:
+            heard_ms = session.last_heard_ms or since_ms
+            if now_ms - heard_ms > (FIRST_HEARD_MS if heard_ms == since_ms else LOST_AFTER_MS):
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(peer.lost.wait(), POLL_S)

@@ -240,6 +240,7 @@ def test_a_dead_network_is_noticed_and_the_call_comes_back(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rtc, "LOST_AFTER_MS", 1000.0)
+    monkeypatch.setattr(rtc, "FIRST_HEARD_MS", 1000.0)
     pair.connect()
     for link in pair.links.values():
         link.set_impairment(ImpairmentSettings(loss=1.0))
