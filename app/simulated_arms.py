@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from engine.mel import SAMPLE_RATE_HZ
 from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder
 from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
 from engine.playout import Playout, PlayoutAction
+from engine.synthesizer import Synthesizer
+from engine.vocoder import Vocoder
 from transport.control import VoiceUpdate, encode_control, parse_control
 from transport.depacketizer import Depacketizer
 from transport.impair import ImpairmentSettings
@@ -143,6 +146,12 @@ class _Crossing:
         run.feedback_bytes = back.phonemes.wire_bytes_sent + back.opus.wire_bytes_sent
 
 
+@lru_cache(maxsize=1)
+def _models() -> tuple[Synthesizer, Vocoder]:
+    """Read once, shared by every simulated call: models hold no state."""
+    return Synthesizer(), Vocoder()
+
+
 class PhonemeArm:
     """Events → packets → link → packets → playout → sound."""
 
@@ -159,7 +168,7 @@ class PhonemeArm:
         self._packetizer = Packetizer()
         self._depacketizer = Depacketizer()
         self._playout = Playout()
-        self._decoder = SpeechDecoder()
+        self._decoder = SpeechDecoder(*_models())
         self._meter = ReceptionMeter()
         self._spoken: set[int] = set()
         self._spoken_samples = 0
