@@ -29,8 +29,7 @@ from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 STEP_MS = 10.0  # how often either end looks: the loops of a call turn that fast
-CAPTURE_MS = 20.0  # one block of the microphone
-SYNTHESIS_MS = 60.0  # vocoder look-ahead 30, PCM waiting for the loudspeaker 20, device 10
+SYNTHESIS_MS = 50.0  # vocoder look-ahead 20, PCM waiting for the loudspeaker 20, device 10
 REPORT_BYTES = 16  # header extension that carries a report
 QUIET_MS = 400.0  # a pause longer than that does not count as talking
 
@@ -89,7 +88,10 @@ def simulate(
     ceiling_bps: float = DEFAULT_CEILING_BPS,
     lag_ms: float = RECOGNISER_LAG_MS,
 ) -> Outcome:
-    """One talker, one listener; reports cross a link as bad on their way back."""
+    """One talker, one listener; reports cross a link as bad on their way back.
+
+    ``lag_ms``: from an event's end at the microphone to its being known to the sender.
+    """
     forward, backward = Impairment(link, seed), Impairment(link, seed + 1000)
     sender, parser = Packetizer(ceiling_bps), Depacketizer()
     meter, playout = ReceptionMeter(), Playout()
@@ -148,7 +150,7 @@ def _outcome(
 ) -> Outcome:
     warm = [e for e in events if e.start_tick * TICK_MS > 10_000.0]  # the first reports are in
     delays = [
-        spoken_ms[e.index] - e.start_tick * TICK_MS + CAPTURE_MS + SYNTHESIS_MS
+        spoken_ms[e.index] - e.start_tick * TICK_MS + SYNTHESIS_MS
         for e in warm
         if e.index in spoken_ms
     ]

@@ -20,16 +20,17 @@ from engine.prediction import predict_event
 from engine.synthesizer import SpokenEvent
 
 BUFFER_EVENTS: Final = 512
-LATENESS_EVENTS: Final = 128  # about 11 s of speech: older arrivals are forgotten
-QUANTILE: Final = 0.99
-MARGIN_MS: Final = 10.0
+LATENESS_EVENTS: Final = 256  # about 22 s of speech: older arrivals are forgotten
+QUANTILE: Final = 0.96  # the few later ones stretch the phoneme before them
+MARGIN_MS: Final = 5.0
 FIRST_MARGIN_MS: Final = 60.0  # until FIRST_EVENTS have shown how regular the link is
 FIRST_EVENTS: Final = 24
 MAX_OFFSET_SPAN_MS: Final = 1500.0  # the offset never exceeds the fastest arrival by more
 STRAY_MS: Final = 1000.0  # arrivals beyond the span for that long are the new normal
 TOLERANCE_MS: Final = 20.0  # deviation from the line that is left alone
 MAX_BEHIND_MS: Final = 800.0  # events that far behind the line are skipped, not replayed
-HURRY_MS: Final = 200.0  # that far behind, consonants are shortened too
+HURRY_MS: Final = 50.0  # that far behind, consonants are shortened too
+RUSH_MS: Final = 100.0  # that far behind, everything is spoken in three fifths of its time
 MAX_EXPAND_TICKS: Final = 25
 EXPAND_STEP_TICKS: Final = 3
 EXPAND_FADE_DB: Final = 1.5  # a step
@@ -223,6 +224,7 @@ class Playout:
         missing = index - next_index
         hole_ticks = later.start_tick - self._position_tick
         ticks = max(1, min(hole_ticks // missing, MAX_PREDICTED_TICKS))
+        play_ticks = ticks if behind_ms < HURRY_MS else (ticks + 1) // 2
         self._lost += 1
         self._concealed_run += 1
         following = later if missing == 1 else None
@@ -235,8 +237,9 @@ class Playout:
         self._concealed += 1
         gain_db = -CONCEAL_FADE_DB * self._concealed_run
         self._advance(event)
-        spoken = SpokenEvent(event, ticks, self._following(), gain_db)
-        return PlayoutStep(PlayoutAction.CONCEAL, spoken, ticks)
+        self._accelerated += ticks - play_ticks
+        spoken = SpokenEvent(event, play_ticks, self._following(), gain_db)
+        return PlayoutStep(PlayoutAction.CONCEAL, spoken, play_ticks)
 
     def _starve(self) -> PlayoutStep:
         """Nothing to speak: hold the last phoneme at falling energy, then keep silent."""
@@ -265,12 +268,15 @@ class Playout:
 
 
 def _shortening(event: PhonemeEvent, behind_ms: float) -> int:
-    """Ticks to take off: pauses give nearly all they have, vowels a quarter."""
+    """Ticks to take off: pauses give nearly all they have, vowels a quarter; when playout is far
+    behind, consonants too, and all of them more."""
     wanted = int(behind_ms / TICK_MS)
     if event.phoneme == SILENCE:
         return min(wanted, event.duration_ticks - 1)
+    if behind_ms > RUSH_MS:
+        return min(wanted, event.duration_ticks * 2 // 5)
     if event.phoneme in VOWELS or behind_ms > HURRY_MS:
-        return min(wanted, event.duration_ticks // 4)
+        return min(wanted, max(event.duration_ticks // 4, int(event.duration_ticks > 4)))
     return 0
 
 

@@ -26,9 +26,9 @@ COMFORT_INTERVAL_MS: Final = 1000.0
 MAX_NEW_EVENTS: Final = 32  # a packet leaves early rather than carry more
 HISTORY_EVENTS: Final = 64
 PENDING_EVENTS: Final = 512
-LOSS_SMOOTHING: Final = (
-    0.35  # weight of a new report when the link got better; worse counts at once
-)
+REPORT_WEIGHT: Final = 0.2  # of a new report: the receiver's window sees some thirty packets
+SUDDEN_WEIGHT: Final = 0.7
+SUDDEN_LOSS: Final = 0.12  # a rise by more than chance explains
 CLOCK_WINDOW_EVENTS: Final = 128
 
 
@@ -65,26 +65,26 @@ class Packetizer:
     def set_ceiling(self, ceiling_bps: float) -> None:
         """Change the wire-rate ceiling; holds from the next packet on."""
         self._ceiling_bps = ceiling_bps
-        self._plan = plan_packets(self._report, ceiling_bps)
+        self._plan = plan_packets(self._report, ceiling_bps, self._plan.interval_ms)
 
     def push(self, events: Iterable[PhonemeEvent]) -> None:
         """Take new events, in order of index."""
         self._pending.extend(events)
 
     def on_report(self, report: ReceiverReport) -> None:
-        """Follow the far end's report: at once when the link got worse, slowly when better."""
+        """Follow the far end's report: slowly, unless the link suddenly got worse."""
         known = self._report
-        if known is not None and report.fraction_lost < known.fraction_lost:
-            weight = LOSS_SMOOTHING
-            kept = 1.0 - weight
+        if known is not None:
+            sudden = report.fraction_lost > known.fraction_lost + SUDDEN_LOSS
+            weight = SUDDEN_WEIGHT if sudden else REPORT_WEIGHT
             report = replace(
                 report,
-                fraction_lost=kept * known.fraction_lost + weight * report.fraction_lost,
-                burst_ms=kept * known.burst_ms + weight * report.burst_ms,
+                fraction_lost=_blend(known.fraction_lost, report.fraction_lost, weight),
+                burst_ms=_blend(known.burst_ms, report.burst_ms, weight),
             )
         self._report = report
         self._acked_index = max(self._acked_index, min(report.acked_index, self._newest_sent()))
-        self._plan = plan_packets(report, self._ceiling_bps)
+        self._plan = plan_packets(report, self._ceiling_bps, self._plan.interval_ms)
 
     def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
         """Packets that leave now, as (RTP timestamp, payload). Never more than a few."""
@@ -161,3 +161,7 @@ class Packetizer:
 def _pack(events: list[PhonemeEvent], anchor: int, layers: list[int]) -> tuple[int, bytes]:
     header = PayloadHeader(anchor, events[anchor].index).to_bytes()
     return timestamp_of(events[anchor].start_tick), header + encode_block(events, layers)
+
+
+def _blend(old: float, new: float, weight: float) -> float:
+    return old + weight * (new - old)

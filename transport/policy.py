@@ -24,14 +24,14 @@ HALF_EVENT_MS: Final = 45.0
 """The event being spoken when a packet leaves has begun that long before, on average."""
 
 CLEAN_BUDGET_BPS: Final = 3_000.0
-LOSSY_BUDGET_BPS: Final = 4_000.0
+BURST_BUDGET_BPS: Final = 4_150.0
 DEFAULT_CEILING_BPS: Final = 6_000.0
 MISSING_TARGET: Final = 0.004
 """Share of events of which no copy may arrive: half of what the product promises."""
 MAX_COPIES: Final = 9
 MAX_SPREAD_MS: Final = 1500.0
 MIN_BURST_SPREAD_MS: Final = 750.0
-BURSTY: Final = 1.6
+BURSTY: Final = 1.5
 """Runs of lost packets this many times as long as independent losses would make are bursts."""
 
 
@@ -62,53 +62,70 @@ class PacketPlan:
         return packets * 8.0 * (HEADER_BYTES + PACKET_BYTES) + EVENTS_PER_S * event_bits
 
 
-_AGES_MS: Final = ((0.01, 375.0), (0.12, 330.0), (0.24, 300.0), (1.01, 265.0))
-"""Loss below → age. More packets a second when many are lost: a copy then comes sooner."""
+_AGES_MS: Final = (
+    (0.0, 385.0), (0.01, 345.0), (0.05, 330.0), (0.15, 305.0), (0.2, 285.0), (0.26, 255.0),
+)  # fmt: skip
+"""(loss, age): more packets a second when many are lost, because a copy then comes sooner."""
+
+
+def _age_ms(loss: float) -> float:
+    """Linear between the points of ``_AGES_MS``, so that a noisy report changes little."""
+    for (low, high_ms), (high, low_ms) in zip(_AGES_MS, _AGES_MS[1:], strict=False):
+        if loss < high:
+            return high_ms + (low_ms - high_ms) * (loss - low) / (high - low)
+    return _AGES_MS[-1][1]
 
 
 def plan_packets(
-    report: ReceiverReport | None, ceiling_bps: float = DEFAULT_CEILING_BPS
+    report: ReceiverReport | None,
+    ceiling_bps: float = DEFAULT_CEILING_BPS,
+    interval_ms: float | None = None,
 ) -> PacketPlan:
     """Choose the plan for what the receiver reports; None before the first report.
 
-    ==================  ======  =======  ==========  ======  =========
-    link                age ms  copies   spread ms   layers  wire kb/s
-    ==================  ======  =======  ==========  ======  =========
-    unknown (at start)  330     2        0           3       3.2
-    clean (loss < 1 %)  375     1        0           3       2.5
-    5 % random          330     2        0           2       3.1
-    20 %, 250 ms bursts 330     2        980         1       3.8
-    20 % random         300     4        0           2       4.0
-    30 % random         265     5        0           3       5.4
-    50 % random         265     8        0           1       5.7
-    ==================  ======  =======  ==========  ======  =========
+    ``interval_ms``: how far apart packets were while the report was measured; by default what the
+    plan for this loss would make it. Runs of lost packets are judged against it.
 
-    The budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss up to
-    ``ceiling_bps``, the user's setting. Over budget, layers are dropped first, then packets are
-    sent less often (``age_ms`` grows), and only then copies; events themselves are never dropped.
+    ===================  ======  ======  =========  ======  =========
+    link                 age ms  copies  spread ms  layers  wire kb/s
+    ===================  ======  ======  =========  ======  =========
+    unknown (at start)   330     2       0          3      3.3
+    clean (no loss)      385     1       0          3      2.4
+    5 % random           330     2       0          3      3.3
+    10 % random          318     3       0          3      3.6
+    20 %, 250 ms bursts  340     2       1500       0      4.1
+    20 % random          285     4       0          3      4.6
+    30 % random          255     5       0          3      5.9
+    50 % random          265     8       0          0      5.6
+    ===================  ======  ======  =========  ======  =========
+
+    The runs of lost packets that a receiver reports for 250 ms outages are about 400 ms long. The
+    budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss to 6 kb/s, bounded by
+    ``ceiling_bps``, the user's setting. Over budget, layers are dropped first, then packets leave
+    less often (``age_ms`` grows), and only then copies go; events themselves are never dropped.
     """
     loss = 0.05 if report is None else min(max(report.fraction_lost, 0.0), 0.9)
     burst_ms = 0.0 if report is None else max(report.burst_ms, 0.0)
-    age_ms = next(age for below, age in _AGES_MS if loss < below)
+    age_ms = _age_ms(loss)
     copies = 1
     if loss >= 0.01:
         copies = min(MAX_COPIES, max(2, math.ceil(math.log(MISSING_TARGET) / math.log(loss))))
     plan = PacketPlan(age_ms, copies, 0.0, 3)
-    if loss >= 0.01 and burst_ms > BURSTY * plan.interval_ms / (1.0 - loss):
+    budget_bps = _budget_bps(loss)
+    if loss >= 0.01 and burst_ms * (1.0 - loss) > BURSTY * (interval_ms or plan.interval_ms):
         # Bursts of mean length b last longer than s with probability exp(-s / b): more packets do
         # not help, more time between the first and the last copy does.
-        outlast_ms = burst_ms * math.log(max(loss / (2 * MISSING_TARGET), 1.0))
+        outlast_ms = burst_ms * math.log(max(loss / MISSING_TARGET, 1.0))
         spread_ms = min(max(outlast_ms, MIN_BURST_SPREAD_MS), MAX_SPREAD_MS)
         plan = PacketPlan(max(age_ms, 330.0), 2, spread_ms, 3)
-    budget_bps = min(ceiling_bps, _budget_bps(loss))
-    return _within(plan, budget_bps)
+        budget_bps = max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15))
+    return _within(plan, min(ceiling_bps, budget_bps))
 
 
 def _budget_bps(loss: float) -> float:
-    """What the loss warrants, before the user's ceiling."""
-    if loss < 0.12:
-        return CLEAN_BUDGET_BPS + loss * 5_000.0
-    return LOSSY_BUDGET_BPS if loss < 0.24 else DEFAULT_CEILING_BPS
+    """What the loss warrants, before the user's ceiling: from 3 kb/s, 6 kb/s at 30 % and more."""
+    share = min(max(loss, 0.0) / 0.3, 1.0)
+    return CLEAN_BUDGET_BPS + share * (DEFAULT_CEILING_BPS - CLEAN_BUDGET_BPS)
 
 
 def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
