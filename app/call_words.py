@@ -38,7 +38,9 @@ if TYPE_CHECKING:  # both load torch, which a window does not wait for
 FIRST_PINGS = 12
 FIRST_PING_MS = 250.0
 PING_MS = 20_000.0  # each costs some 150 bytes on the wire with its answer
-FIRST_TIMINGS_MS = (1500.0, 4000.0, 8000.0)
+FIRST_TIMINGS = 3
+FIRST_TIMING_MS = 4_000.0
+CLOCK_STEP_MS = 25.0  # after a stall the talker's ticks start elsewhere: told at once
 TIMING_MS = 20_000.0
 VOICE_MS = 2500.0  # between two updates
 
@@ -68,7 +70,8 @@ class CallWords:
         self._report_ms = 0.0
         self._ping_ms = 0.0
         self._pings = 0
-        self._timing_ms = 0.0
+        self._timing: Timing | None = None
+        self._timing_ms = self._timing_due_ms = 0.0
         self._timings = 0
 
     def begin(self, name: str, now_ms: float) -> None:
@@ -78,7 +81,8 @@ class CallWords:
         self._voice_ms = float("-inf")
         self._pings = self._timings = 0
         self._ping_ms = now_ms
-        self._timing_ms = now_ms + FIRST_TIMINGS_MS[0]
+        self._timing = None
+        self._timing_ms = now_ms + 500.0
 
     def forget(self) -> None:
         """Wipe both voices."""
@@ -157,14 +161,17 @@ class CallWords:
             self._pings += 1
             self._ping_ms = now_ms + (FIRST_PING_MS if self._pings < FIRST_PINGS else PING_MS)
             self._network.say_bytes(encode_side(Ping(now_ms)))
-        if now_ms >= self._timing_ms:
-            timing = near.delays.timing()
-            self._timing_ms = now_ms + 500.0
-            if timing is not None:
+        timing = near.delays.timing()
+        if timing is not None and now_ms >= self._timing_ms:
+            told = self._timing
+            moved = told is None or abs(timing.tick_zero_ms - told.tick_zero_ms) > CLOCK_STEP_MS
+            if moved or now_ms >= self._timing_due_ms:
                 self._network.say_bytes(encode_side(timing))
+                self._timing = timing
                 self._timings += 1
-                later = self._timings < len(FIRST_TIMINGS_MS)
-                self._timing_ms = now_ms + (FIRST_TIMINGS_MS[1] if later else TIMING_MS)
+                settled = self._timings > FIRST_TIMINGS
+                self._timing_due_ms = now_ms + (TIMING_MS if settled else FIRST_TIMING_MS)
+            self._timing_ms = now_ms + 1000.0
 
 
 def version_notice(name: str, version: int) -> str:

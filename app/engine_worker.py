@@ -47,6 +47,7 @@ STEP_MS: Final = 10.0
 MIN_QUEUE_MS: Final = 40.0  # sound handed to the device ahead of time, at least
 MAX_QUEUE_MS: Final = 240.0
 STATS_MS: Final = 50.0
+LOADING_S: Final = 30.0  # for the adaptation worker's models, at most
 SCORES_MS: Final = 1000.0
 HEARD: Final = 2 * 16_000  # samples of heard sound kept for a window; drops the newest
 PACKET_OVERHEAD: Final = 50  # IPv4, UDP, RTP and the SRTP tag
@@ -88,6 +89,7 @@ class EngineWorker:
         self._port: AudioPort | None = None
         self._last_received: dict[str, int] = {}
         self._warm_up()
+        self.voice.ready.wait(LOADING_S)
 
     def _warm_up(self) -> None:
         """Models take their first, slow steps before anybody talks."""
@@ -105,7 +107,7 @@ class EngineWorker:
             self._queue_ms = MIN_QUEUE_MS
         in_call = state in (CallState.ACTIVE, CallState.RECONNECTING)
         self._follow_switches()
-        self._hear(port, in_call, now_ms)
+        self._hear(port, in_call)
         link = self.network.link
         if link is not None:
             self.words.hear(link.receive_control(), self.near, self.far, now_ms, now_ms - began_ms)
@@ -150,9 +152,10 @@ class EngineWorker:
             self._processing = switches.processing
             self.near.guard.configure(*switches.processing)
 
-    def _hear(self, port: AudioPort, in_call: bool, now_ms: float) -> None:
+    def _hear(self, port: AudioPort, in_call: bool) -> None:
         capture_ms, playback_ms = port.latency_ms()
         pcm = port.read()
+        now_ms = self._clock.now_ms()  # of the reading: delays are counted from it
         link = self.network.link if in_call else None
         self.near.step(pcm, link, now_ms, capture_ms, capture_ms + playback_ms + port.queued_ms())
 

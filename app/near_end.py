@@ -22,7 +22,7 @@ from transport.link import Link
 from transport.packetizer import Packetizer
 from transport.reports import ReceiverReport
 
-MAX_STEP = 16 * 400  # samples; the rest of a longer stall is skipped, so delay never piles up
+MAX_STEP = 16 * 800  # samples; the rest of a longer stall is skipped, so delay never piles up
 RTP_OPUS_RATIO = 3  # RFC 7587: Opus timestamps run at 48 kHz whatever the rate
 TALKING_MS = 300.0
 

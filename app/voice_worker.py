@@ -57,6 +57,8 @@ class VoiceWorker:
         self._speech_s = 0.0
         self._live_s = self._refine_s = 0.0  # speech at the last look and the last attempt
         self._refinements = 0
+        self.ready = threading.Event()
+        """Set once everything is loaded: until then the interpreter is often busy."""
         self._thread = threading.Thread(target=self._run, name="adaptation", daemon=True)
         self._thread.start()
 
@@ -96,12 +98,15 @@ class VoiceWorker:
         try:
             encoder = VoiceEncoder()
             embed(np.full(SAMPLE_RATE_HZ, 0.01, np.float32))  # loads now, not when they talk
+            self.ready.set()
             while not self._stop:
                 self._wake.wait(1.0)
                 self._wake.clear()
                 self._learn(encoder)
         except SottovoceError as error:
             log.warning("the voice is not learned: %s", error)
+        finally:
+            self.ready.set()
 
     def _learn(self, encoder: VoiceEncoder) -> None:
         with self._lock:
