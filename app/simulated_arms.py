@@ -229,10 +229,11 @@ class PhonemeArm:
             far.send_control(encode_control(report))
 
     def _speak_out(self, now_ms: float) -> None:
-        """Fill the loudspeaker's buffer for the block that begins now."""
+        """Fill the loudspeaker's buffer for the block that begins now. Playout is asked for the
+        moment at which the piece has its turn."""
         needed = round((now_ms + STEP_MS) * SAMPLES_A_MS)
         while self._spoken_samples < needed:
-            step = self._playout.pull(now_ms)
+            step = self._playout.pull(self._spoken_samples / SAMPLES_A_MS)
             began = time.perf_counter()
             if step.spoken is None:
                 pcm = self._decoder.silence(step.play_ticks)
@@ -329,7 +330,7 @@ class OpusArm:
         needed = round((now_ms + STEP_MS) * SAMPLES_A_MS)
         while self._heard_samples < needed:
             began = time.perf_counter()
-            pcm = self._playout.pull(now_ms)
+            pcm = self._playout.pull(self._heard_samples / SAMPLES_A_MS)
             self._run.decode_seconds += time.perf_counter() - began
             said = self._playout.last_timestamp
             if said is not None:
