@@ -20,6 +20,7 @@ from engine.adaptation import refine
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
+from engine.prosody import ProsodyTracker
 from engine.voice import DVECTOR_DIM, VoiceEncoder, descriptor_vector, embed
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ MAX_QUEUED_S = 6.0  # of near sound; drops the oldest
 KEPT_S = 20  # of near sound that the voice is improved by; drops the oldest
 LIVE_S = 4.0  # the live talker is judged by that much of the latest speech
 LIVE_EVERY_S = 6.0
+PITCH_S = 30.0  # of speech: the mean pitch hardly moves after that
 REFINE_AFTER_S = 6.0  # of speech since the last attempt
 MAX_REFINEMENTS = 8  # in a call: after that there is little left to gain
 REFINE_STEPS = 8
@@ -44,8 +46,6 @@ class VoiceWorker:
         self.steps = 0
         """How often the voice got better: descriptors measured and improvements found."""
         self.dropped = 0
-        self.f0_mean_hz: float | None = None
-        """Mean pitch so far; the engine worker, which tracks pitch, sets it."""
         self._queue: deque[Pcm] = deque()
         self._queued = 0
         self._events: deque[PhonemeEvent] = deque(maxlen=300)  # drops the oldest
@@ -57,6 +57,7 @@ class VoiceWorker:
         self._speech_s = 0.0
         self._live_s = self._refine_s = 0.0  # speech at the last look and the last attempt
         self._refinements = 0
+        self._pitch = ProsodyTracker()
         self.ready = threading.Event()
         """Set once everything is loaded: until then the interpreter is often busy."""
         self._thread = threading.Thread(target=self._run, name="adaptation", daemon=True)
@@ -119,7 +120,9 @@ class VoiceWorker:
                 self._position += len(pcm)
         if not pieces or self._stop:
             return
-        encoder.f0_mean_hz = self.f0_mean_hz
+        if self._speech_s < PITCH_S:
+            self._pitch.push(pcm)
+            encoder.f0_mean_hz = self._pitch.f0_mean_hz()
         found = encoder.push(pcm)
         if found is not None:
             self._better(found)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import pytest
 
 from app.voice_worker import VoiceWorker
 from tests.app.calls import wait_for
@@ -14,13 +13,12 @@ def test_the_voice_is_learned_while_they_talk_and_forgotten_at_the_end() -> None
     speech = any_speech(6.0)
     worker = VoiceWorker()
     try:
-        worker.f0_mean_hz = 180.0
         for start in range(0, len(speech), 1600):
             worker.push(speech[start : start + 1600])
             time.sleep(0.005)
         wait_for(lambda: worker.voice is not None and worker.similarity is not None, "a voice")
         assert worker.voice is not None
-        assert worker.voice.f0_mean_hz == pytest.approx(180.0, rel=0.03)
+        assert 60.0 < worker.voice.f0_mean_hz < 400.0
         assert worker.similarity is not None
         assert worker.similarity > 0.6
         assert worker.steps >= 1
