@@ -102,6 +102,7 @@ def simulate(
     sent: list[tuple[float, int]] = []
     spoken_ms: dict[int, float] = {}
     arrived: set[int] = set()
+    stretch = 1.0 + link.drift_ppm * 1e-6  # of the listener's clock, in which the loop runs
     coming, busy_until_ms, next_report_ms = 0, 0.0, REPORT_INTERVAL_MS
     end_ms = known_ms[-1] + 6000.0
     now_ms = 0.0
@@ -136,7 +137,7 @@ def simulate(
                 PlayoutAction.EXPAND,
                 PlayoutAction.CONCEAL,
             ):
-                spoken_ms[step.spoken.event.index] = now_ms
+                spoken_ms[step.spoken.event.index] = now_ms / stretch
             busy_until_ms = max(busy_until_ms, now_ms - STEP_MS) + step.play_ticks * TICK_MS
         now_ms += STEP_MS
     return _outcome(events, sent, arrived, spoken_ms)

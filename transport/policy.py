@@ -123,8 +123,8 @@ def plan_packets(
 
 
 def _budget_bps(loss: float) -> float:
-    """What the loss warrants, before the user's ceiling: from 3 kb/s, 6 kb/s at 30 % and more."""
-    share = min(max(loss, 0.0) / 0.3, 1.0)
+    """What the loss warrants, before the user's ceiling: from 3 kb/s, 6 kb/s at 24 % and more."""
+    share = min(max(loss, 0.0) / 0.24, 1.0)
     return CLEAN_BUDGET_BPS + share * (DEFAULT_CEILING_BPS - CLEAN_BUDGET_BPS)
 
 
