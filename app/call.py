@@ -236,7 +236,9 @@ class Call(CallPanel):
             self.network.close()
             self._stop.set()
             thread = self._thread
-            if thread is not None and thread is not threading.current_thread():
+            if thread is None:
+                self._audio.close()  # nobody else will
+            elif thread is not threading.current_thread():
                 thread.join(timeout=15.0)
         except Exception:
             log.exception("hanging up")
