@@ -73,8 +73,12 @@ class Demo:
             for track, talker in zip(tracks, talkers, strict=True)
         ]
         if options.live:
-            from app.devices import open_port
+            from app.devices import list_devices, open_port
 
+            if not list_devices("input"):
+                raise SottovoceError(
+                    "There is no microphone here: leave out --live, or give --talker FILE.wav."
+                )
             self.ports[0] = open_port()
             self.talkers[0] = "the microphone"
         self.calls = [self._call(number) for number in range(2)]
