@@ -72,7 +72,8 @@ class RateCard(Card):
         way = self.ways.current()
         for arm in ARMS:
             for kind in ("wire", "payload"):
-                y = np.log10(np.maximum(self._history.series(f"{arm}.{way}.{kind}"), MIN_BPS))
+                bps = self._history.series(f"{arm}.{way}.{kind}")
+                y = np.log10(np.where(bps >= MIN_BPS, bps, np.nan))  # silence is a gap
                 self.plot.set_curve(f"{arm}.{kind}", self._history.age_s, y)
 
 

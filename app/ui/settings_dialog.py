@@ -75,6 +75,8 @@ class SettingsDialog(QDialog):
         self.key = QKeySequenceEdit(QKeySequence(old.push_to_talk_key))
         self.key.setMaximumSequenceLength(1)
         self.key.setClearButtonEnabled(True)
+        for inner in self.key.findChildren(QLineEdit):
+            inner.setAccessibleName(tr("Push-to-talk key"))
         self.recordings = QLineEdit(old.recordings)
         self.recordings.setPlaceholderText(str(Settings().recordings_folder()))
         browse = IconButton(tr("Choose …"), "folder")

@@ -73,7 +73,10 @@ class Theme(QObject):
         dark = self._choice == "dark" or (
             self._choice == "system" and scheme == Qt.ColorScheme.Dark
         )
-        self.palette = DARK if dark else LIGHT
+        wanted = DARK if dark else LIGHT
+        if wanted is self.palette and self._application.styleSheet():
+            return
+        self.palette = wanted
         self._application.setPalette(_qt_palette(self.palette))
         folder = Path(self._icons.name)
         self._application.setStyleSheet(

@@ -186,8 +186,11 @@ class RoundButton(QToolButton):
         self.setFixedSize(72, 60)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._look = ("", "", "")
-        theme().changed.connect(lambda: self.set_look(*self._look, force=True))
+        theme().changed.connect(self._recolour)
         self.set_look(text, icon_name, kind)
+
+    def _recolour(self) -> None:
+        self.set_look(*self._look, force=True)
 
     def set_look(self, text: str, icon_name: str, kind: str, *, force: bool = False) -> None:
         if (text, icon_name, kind) == self._look and not force:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 
 from app.call_controls import CallControls
@@ -49,4 +50,5 @@ def make_window(qapp: QApplication, qtbot: object) -> Iterator[MakeWindow]:
     for window in windows:
         window.close()
         window.deleteLater()
-    qapp.processEvents()
+    # processEvents leaves deferred deletion alone, and dead windows would be restyled for ever
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)

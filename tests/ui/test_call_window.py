@@ -134,7 +134,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     mine.close()
 
     work = sorted(entry for entry in handled if entry[0] > 0.5)
-    assert len(work) > 50
+    assert len(work) > 30
     print(f"events: median {work[len(work) // 2]}, longest {work[-3:]}")
     assert work[-1][0] < BUSY_MS, f"the window was busy for {work[-1]} ms"
 

@@ -1,0 +1,189 @@
+"""Pages and dialogs without a call: rubbish, hostile names, small screens, themes, devices."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.audio import AudioPort, FilePort
+from app.settings import Settings
+from app.stats import CallStats
+from app.ui.icons import ICON_DIR
+from app.ui.palette import DARK, LIGHT
+from app.ui.settings_dialog import SettingsDialog
+from app.ui.setup_wizard import SetupWizard
+from app.ui.theme import theme
+from app.ui.voice_lab import VoiceLab
+from tests.app.calls import make_call
+from tests.ui.conftest import MakeWindow
+
+HOSTILE = "\u202eEve\x00\n\x1b[31m<img src=x>&" + "W" * 10_000
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    ["hello?", "\x00\x01\x02", "a" * 5_000, "<script>alert(1)</script>", "https://example.org/"],
+    ids=["text", "control", "long", "markup", "link"],
+)
+def test_pasted_rubbish_gives_one_clear_line_and_another_try(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path, rubbish: str
+) -> None:
+    call = make_call("Ada", np.zeros(160, np.float32), tmp_path)
+    window = make_window(call)
+    qtbot.mouseClick(window.start.join, Qt.MouseButton.LeftButton)
+    QGuiApplication.clipboard().setText(rubbish)
+    qtbot.mouseClick(window.join.invite.paste, Qt.MouseButton.LeftButton)
+    if not window.join.invite.go.isEnabled():
+        return  # nothing printable was left of it
+    qtbot.mouseClick(window.join.invite.go, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(window.join.error.isVisible, timeout=20_000)
+    line = window.join.error.text()
+    assert 10 < len(line) < 200
+    assert "\n" not in line
+    assert "paste" in line or "copy" in line or "copied" in line
+    assert not window.join.invite.field.isReadOnly()
+    assert window.pages.currentWidget() is window.join
+
+
+def test_a_hostile_name_is_cleaned_elided_and_never_markup(make_window: MakeWindow) -> None:
+    window = make_window(name=HOSTILE, recent_peers=(HOSTILE, "Bo"))
+    window.resize(800, 600)
+    page = window.page
+    page.header.show_stats(CallStats(peer_name=HOSTILE), False)
+    window.go(page)
+    assert window.width() == 800
+    assert len(page.header.name.text()) <= 40
+    assert page.header.name.textFormat() is Qt.TextFormat.PlainText
+    assert page.header.name.width() < 800
+    assert "\n" not in page.header.name.text()
+
+
+@pytest.mark.parametrize("size", [(800, 600), (3840, 2160)], ids=["800x600", "4K"])
+@pytest.mark.parametrize("choice", ["light", "dark"])
+def test_every_page_fits_every_screen(
+    make_window: MakeWindow, size: tuple[int, int], choice: str
+) -> None:
+    window = make_window(recent_peers=("Bo", "Cy"))
+    theme().choose(choice)
+    assert theme().palette is (DARK if choice == "dark" else LIGHT)
+    window.resize(*size)
+    window.page.open_details(True)
+    for place in range(window.pages.count()):
+        window.pages.setCurrentIndex(place)
+        assert (window.width(), window.height()) == size
+        assert not window.grab().isNull()
+        bar = window.page.bar
+        if window.pages.currentWidget() is window.page:
+            assert bar.hang_up.geometry().right() <= bar.width()
+            assert bar.near.width() >= 50
+
+
+def test_everything_that_can_be_used_has_a_name(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.page.open_details(True)
+    kinds = (QAbstractButton, QLineEdit, QSlider, QComboBox, QPlainTextEdit)
+    parents: list[QWidget] = [window, SettingsDialog(Settings(), window), VoiceLab("", window)]
+    nameless = []
+    for parent in parents:
+        for kind in kinds:
+            for widget in parent.findChildren(kind):
+                text = widget.text() if isinstance(widget, QAbstractButton) else ""
+                inner = isinstance(widget.parent(), QLineEdit)  # Qt's own clear button
+                if not (widget.accessibleName() or text or inner):
+                    nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
+    assert not nameless
+
+
+def test_an_invite_on_the_clipboard_is_offered(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    theirs = make_call("Bo", np.zeros(160, np.float32), tmp_path)
+    code = theirs.create_invite().result(30)
+    window = make_window()
+    QGuiApplication.clipboard().setText("just some words")
+    assert window.start.offer.isHidden()
+    QGuiApplication.clipboard().setText(f"  sottovoce:{code}\n")
+    qtbot.waitUntil(lambda: not window.start.offer.isHidden(), timeout=5000)
+    theirs.close()
+
+
+def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None:
+    window = make_window()
+    old = Settings(
+        name="Ada", input_device="A headset that is away", turn_servers=("turn:a:b@c:1",)
+    )
+    dialog = SettingsDialog(old, window)
+    assert dialog.settings() == old
+    dialog.mode.setCurrentIndex(dialog.mode.findData("toggle"))
+    dialog.name.setText("  Grace\u202e ")
+    dialog.stun.setPlainText("stun:one:1\n\n stun:two:2 ")
+    dialog.theme.setCurrentIndex(dialog.theme.findData("dark"))
+    chosen = dialog.settings()
+    assert (chosen.name, chosen.push_to_talk, chosen.theme) == ("Grace", "toggle", "dark")
+    assert chosen.stun_servers == ("stun:one:1", "stun:two:2")
+    window.change_settings(chosen)
+    assert theme().palette is DARK
+
+
+def test_the_wizard_checks_the_level_and_plays_back(make_window: MakeWindow, qtbot: QtBot) -> None:
+    seconds = np.arange(16_000 * 2) / 16_000
+    speech = (0.1 * np.sin(2 * np.pi * 300 * seconds)).astype(np.float32)
+    ports: list[FilePort] = []
+
+    def open_port(_microphone: str, _loudspeaker: str) -> AudioPort:
+        ports.append(FilePort(speech, repeat=True))
+        return ports[-1]
+
+    window = make_window()
+    wizard = SetupWizard(Settings(name="Ada"), window, open_port)
+    wizard.show()
+    qtbot.mouseClick(wizard.next, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "good" in wizard._advice.text(), timeout=10_000)
+    qtbot.mouseClick(wizard.next, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(wizard.record, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(wizard.plain.isEnabled, timeout=10_000)
+    qtbot.mouseClick(wizard.plain, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ports[-1].queued_ms() > 0, timeout=5000)
+    qtbot.mouseClick(wizard.next, Qt.MouseButton.LeftButton)
+    assert wizard.settings().wizard_done
+
+
+def test_the_voice_lab_says_what_is_missing(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    lab = VoiceLab("", make_window())
+    lab.begin()
+    assert "recording" in lab.note.text()
+    broken = tmp_path / "broken.sotto"
+    broken.write_bytes(b"not at all")
+    lab.words.path.setText(str(broken))
+    lab.begin()
+    qtbot.waitUntil(lambda: bool(lab.note.text()), timeout=20_000)
+    assert "sotto" in lab.note.text()
+    assert "\n" not in lab.note.text()
+    assert lab.speak.isEnabled()
+    lab.reject()
+
+
+def test_every_icon_is_a_drawing_that_takes_the_colour() -> None:
+    names = {path.stem for path in ICON_DIR.glob("*.svg")}
+    assert {"mic", "mic-off", "hang-up", "sottovoce"} <= names
+    for path in ICON_DIR.glob("*.svg"):
+        root = ElementTree.parse(path).getroot()
+        assert root.tag.endswith("svg")
+        if path.stem != "sottovoce":
+            assert "currentColor" in path.read_text()

@@ -1,0 +1,155 @@
+"""Words for numbers, the quality light, and the colours they are painted in."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from app.call_state import CallState
+from app.stats import DELAY_STAGES, CallStats, EventMark, Level
+from app.ui.history import RATE_HZ, SECONDS, History
+from app.ui.level_meter import HOLD_UPDATES, LevelMeter
+from app.ui.palette import DARK, LIGHT, Palette, contrast
+from app.ui.phoneme_stream import begin_ms, near_offset_ms
+from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
+from app.ui.tones import RATE_HZ as TONE_HZ
+from app.ui.tones import tone
+from app.ui.view_models import (
+    badge_text,
+    display_name,
+    duration_text,
+    initials,
+    judge,
+    percent_text,
+    rate_text,
+)
+
+ACTIVE = CallStats(state=CallState.ACTIVE, peer_name="Bo", seconds=10.0)
+
+
+def test_numbers_become_short_words() -> None:
+    assert [rate_text(bps) for bps in (0, 411.6, 999.9, 6300)] == [
+        "0 bit/s",
+        "412 bit/s",
+        "1000 bit/s",
+        "6.3 kbit/s",
+    ]
+    assert [duration_text(s) for s in (7.9, 754, 3723)] == ["0:07", "12:34", "1:02:03"]
+    assert [percent_text(p) for p in (None, 0.0, 0.876)] == ["–", "0 %", "88 %"]
+
+
+def test_hostile_names_become_safe_ones() -> None:
+    assert display_name("\u202eevil\x00\n<b>Bo</b>" + "x" * 10_000).startswith("evil")
+    assert len(display_name("x" * 10_000)) == 40
+    assert display_name("\x07\u200b") == "Unnamed"
+    assert initials("Ada Lovelace") == "AL"
+    assert initials("💥 ...") == "?"
+
+
+@pytest.mark.parametrize(
+    ("changes", "light"),
+    [
+        ({}, "good"),
+        ({"intelligibility": {"phonemes": 0.9, "opus": 0.2}}, "good"),
+        ({"intelligibility": {"phonemes": 0.6, "opus": 0.9}}, "warn"),
+        ({"intelligibility": {"phonemes": 0.3, "opus": 0.9}}, "danger"),
+        ({"delay_stages_ms": dict.fromkeys(DELAY_STAGES, 120.0)}, "warn"),
+        ({"delay_stages_ms": dict.fromkeys(DELAY_STAGES, 200.0)}, "danger"),
+        ({"state": CallState.RECONNECTING}, "danger"),
+        ({"state": CallState.CONNECTING}, "muted"),
+    ],
+)
+def test_the_light_judges_the_arm_that_is_heard(changes: dict[str, object], light: str) -> None:
+    fixed = {
+        key: MappingProxyType(value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+    quality = judge(dataclasses.replace(ACTIVE, **fixed))  # type: ignore[arg-type]
+    assert quality.light == light
+    assert quality.reason
+
+
+def test_the_badge_never_misses_a_synthetic_voice() -> None:
+    opus = dataclasses.replace(ACTIVE, arm="opus", synthetic=False)
+    assert badge_text(ACTIVE, blind=False) == "Synthetic voice"
+    assert badge_text(opus, blind=False) == ""
+    assert badge_text(opus, blind=True)
+    assert badge_text(dataclasses.replace(opus, synthetic=True), blind=False)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_is_readable_on_every_ground(palette: Palette) -> None:
+    for ground in (palette.ground, palette.surface, palette.sunken):
+        for ink in (palette.text, palette.muted, palette.danger, palette.warn, palette.good):
+            assert contrast(ink, ground) >= 4.5, (ink, ground)
+    assert contrast(palette.on_accent, palette.accent) >= 4.5
+    assert contrast(palette.on_danger, palette.danger) >= 4.5
+    for tint in (palette.accent_weak, palette.second_weak):
+        assert contrast(palette.text, tint) >= 4.5
+
+
+def test_history_keeps_exactly_the_last_minute() -> None:
+    history = History(["a", "b"])
+    assert np.isnan(history.series("a")).all()
+    total = 3 * SECONDS * RATE_HZ + 17
+    for number in range(total):
+        history.push({"a": float(number), "b": None})
+    series = history.series("a")
+    assert len(series) == SECONDS * RATE_HZ == len(history.age_s)
+    assert series[-1] == total - 1
+    assert (np.diff(series) == 1.0).all()
+    assert np.isnan(history.series("b")).all()
+
+
+def test_a_peak_holds_then_falls_and_clipping_shows(qapp: object) -> None:
+    meter = LevelMeter("Your microphone")
+    meter.set_level(Level(-20.0, -3.0, True))
+    meter.describe()
+    assert meter.clipped
+    assert "too loud" in meter.accessibleDescription()
+    for _update in range(HOLD_UPDATES):
+        meter.set_level(Level(-40.0, -38.0))
+    assert meter.peak_dbfs == -3.0
+    for _update in range(20):
+        meter.set_level(Level(-40.0, -38.0))
+    assert -25.0 < meter.peak_dbfs < -10.0
+
+
+def mark(side: str, start_tick: int, at_ms: float) -> EventMark:
+    kind = "sent" if side == "near" else "played"
+    return EventMark(side, 0, 3, "b", start_tick, 10, None, -20.0, kind, at_ms)  # type: ignore[arg-type]
+
+
+def test_near_events_keep_their_distances_though_they_are_sent_in_bursts() -> None:
+    events = [mark("near", 500, 1150.0), mark("near", 510, 1150.0), mark("near", 530, 1350.0)]
+    offset = near_offset_ms(events)
+    begins = [begin_ms(event, offset) for event in events]
+    assert np.diff(begins).tolist() == [100.0, 200.0]
+    assert begins[-1] + 100.0 <= 1350.0
+    assert begin_ms(mark("far", 7, 42.0), offset) == 42.0
+
+
+def test_the_spectrogram_shows_a_tone_where_it_is(qapp: object) -> None:
+    hertz = 1000.0
+    pcm = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000).astype(np.float32) * 0.3
+    made = columns(pcm)
+    assert made.shape == ((16_000 - WINDOW) // HOP + 1, BINS)
+    loudest = BINS - 1 - made.mean(axis=0).argmax()
+    assert abs(loudest * 16_000 / WINDOW - hertz) < 40.0
+    whole, pieces = Spectrogram(), Spectrogram()
+    whole.push(pcm)
+    for begin in range(0, len(pcm), 777):
+        pieces.push(pcm[begin : begin + 777])
+    assert (whole._pixels == pieces._pixels).all()
+
+
+@pytest.mark.parametrize("name", ["ringing", "connected", "ended", "test"])
+def test_tones_are_soft_and_end_without_a_click(name: str) -> None:
+    pcm = tone(name)
+    assert 0.02 < np.abs(pcm).max() < 0.2
+    assert abs(pcm[0]) < 0.01
+    assert abs(pcm[-1]) < 0.01
+    assert len(pcm) < 4 * TONE_HZ
