@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import typer
@@ -21,8 +23,19 @@ def _check_opus(kbps: float, frame_ms: int) -> int:
     return round(kbps * 1000)
 
 
+def _check_display() -> None:
+    """Qt ends the process where it finds no display: say so before."""
+    needs_one = sys.platform.startswith("linux") and not os.environ.get("QT_QPA_PLATFORM")
+    if needs_one and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise SottovoceError(
+            "There is no display for the window. In a terminal, `sottovoce call` makes a call and "
+            "`sottovoce demo` shows one."
+        )
+
+
 def gui() -> None:
     """Open the call window (also: just `sottovoce`)."""
+    _check_display()
     _start_logging()
     from app.settings import load_settings
     from app.ui.call_window import run_gui

@@ -226,3 +226,13 @@ def test_evaluate_refuses_a_folder_that_is_no_bundle(
 ) -> None:
     assert run(["evaluate", str(tmp_path)]) == 1
     assert "near.wav" in one_line_error(capsys)
+
+
+def test_without_a_display_the_window_says_what_to_do_instead(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert run([]) == 1
+    assert "sottovoce call" in one_line_error(capsys)
