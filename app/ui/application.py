@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from app.audio import AudioPort
 from app.call_controls import CallControls
 from app.settings import Settings
 from app.ui.call_window import CallWindow
@@ -36,18 +38,38 @@ def application(choice: str = "system") -> QApplication:
 def open_device_call(settings: Settings) -> CallControls:
     """A call over this machine's microphone and loudspeaker. Not on the window's thread."""
     from app.call import Call
-    from app.devices import SoundDevicePort
 
-    port = SoundDevicePort(settings.input_device, settings.output_device)
-    return Call(settings, port, bundle=True)
+    return Call(settings, open_devices(settings), bundle=True)
+
+
+def open_devices(settings: Settings) -> AudioPort:
+    """This machine's microphone and loudspeaker; nothing is opened before ``start``."""
+    from app.devices import open_port
+
+    return open_port(settings.input_device, settings.output_device)
+
+
+def warm_up() -> None:
+    """Import what a call needs while the user reads the start page: seconds, the first time."""
+
+    def work() -> None:
+        import app.engine_worker  # noqa: F401
+
+    threading.Thread(target=work, name="warm-up", daemon=True).start()
 
 
 def run(settings: Settings) -> int:
     """Open the call window and stay until it is closed."""
     made = application(settings.theme)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    window = CallWindow(settings, open_device_call, sounds=Tones(settings.output_device))
+    window = CallWindow(
+        settings,
+        open_device_call,
+        open_audio=open_devices,
+        sounds=Tones(settings.output_device),
+    )
     window.show()
+    QTimer.singleShot(500, warm_up)
     if not settings.wizard_done and not settings.name:
         QTimer.singleShot(300, window.open_wizard)
     return int(made.exec())

@@ -19,7 +19,9 @@ from app.ui.view_models import (
     state_text,
     tr,
 )
-from app.ui.widgets import ElidedLabel, column, label, row, set_text
+from app.ui.widgets import ElidedLabel, IconButton, column, label, row, set_text
+
+LIVE = (CallState.ACTIVE, CallState.RECONNECTING)
 
 
 class Portrait(QWidget):
@@ -112,23 +114,26 @@ class CallHeader(QFrame):
         )
         self.recording = label("", "error")
         self.light = QualityLight()
-        self._notice = ""
+        self.settings = IconButton("", "settings", "quiet")
+        self.settings.setAccessibleName(tr("Settings"))
+        self.settings.setToolTip(tr("Devices and settings"))
         words = column(self.name, self.state, spacing=0)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 10, 16, 10)
         layout.setSpacing(12)
         layout.addWidget(self.portrait)
         layout.addLayout(words, 1)
-        layout.addLayout(row(self.recording, self.badge, self.light, spacing=12))
+        layout.addLayout(row(self.recording, self.badge, self.light, self.settings, spacing=12))
         self.badge.hide()
         self.recording.hide()
 
     def show_stats(self, stats: CallStats, blind: bool) -> None:
-        name = display_name(stats.peer_name)
+        known = stats.peer_name or stats.state in LIVE
+        name = display_name(stats.peer_name) if known else tr("Calling …")
         self.name.set_full_text(name)
         self.portrait.show_person(stats.peer_name, stats.far_talking)
         state = state_text(stats.state)
-        if stats.state in (CallState.ACTIVE, CallState.RECONNECTING):
+        if stats.state in LIVE:
             state = f"{duration_text(stats.seconds)}  ·  {state}"
         self.state.set_full_text(state)
         badge = badge_text(stats, blind)

@@ -14,12 +14,14 @@ from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
+from app.audio import AudioPort
 from app.call_controls import CallControls
 from app.call_state import CallState
 from app.settings import Settings, save_settings
 from app.stats import CallStats
 from app.ui.abx_dialog import AbxDialog
 from app.ui.call_desk import CallDesk, OpenCall
+from app.ui.call_header import LIVE
 from app.ui.call_page import CallPage
 from app.ui.codes import looks_like_invite
 from app.ui.dialogs import check_sound, edit_settings, open_voice_lab
@@ -38,24 +40,26 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 50
 MAX_CLIPBOARD = 2_000  # characters; no code is longer
-LIVE = (CallState.ACTIVE, CallState.RECONNECTING)
+OpenAudio = Callable[[Settings], AudioPort]
 
 
 class CallWindow(QMainWindow):
-    """``open_call`` makes a call from the settings, on another thread."""
+    """``open_call`` makes a call from the settings, on another thread; ``open_audio`` the devices
+    that are changed to during one."""
 
     def __init__(
         self,
         settings: Settings,
         open_call: OpenCall,
         *,
+        open_audio: OpenAudio | None = None,
         sounds: Sounds | None = None,
         save: Callable[[Settings], None] = save_settings,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.desk = CallDesk(open_call)
-        self._save = save
+        self._save, self._open_audio = save, open_audio
         self._sounds: Sounds = sounds or NoSounds()
         self._abx: AbxDialog | None = None
         self._met = False
@@ -100,6 +104,7 @@ class CallWindow(QMainWindow):
             escape.activated.connect(self.leave)
         self.ended.left.connect(lambda: self.go(self.start))
         self.page.abx_wanted.connect(self.open_abx)
+        self.page.header.settings.clicked.connect(self.open_settings)
         keys = {
             "M": self.page.toggle_mute,
             "A": self.page.switch_arm,
@@ -196,6 +201,15 @@ class CallWindow(QMainWindow):
         self._talk_key.enable(False)
         self._sounds.play("ended")
         self.desk.forget()
+        if stats.seconds > 0:
+            self.change_settings(
+                dataclasses.replace(
+                    self.settings,
+                    volume=stats.volume,
+                    opus_rate_bps=stats.opus_rate_bps,
+                    opus_frame_ms=stats.opus_frame_ms,
+                )
+            )
         self.ended.show_stats(stats)
         self.page.attach(None)
         self.go(self.ended)
@@ -222,7 +236,16 @@ class CallWindow(QMainWindow):
             dialog.deleteLater()
 
     def open_settings(self) -> None:
-        self.change_settings(edit_settings(self.settings, self))
+        """Also during a call: other devices and processing are used at once."""
+        old, new = self.settings, edit_settings(self.settings, self)
+        self.change_settings(new)
+        call = self.desk.call
+        if call is None:
+            return
+        devices = (new.input_device, new.output_device)
+        if devices != (old.input_device, old.output_device) and self._open_audio is not None:
+            call.set_audio(self._open_audio(new))
+        call.set_processing(new.echo_cancellation, new.noise_suppression, new.gain_control)
 
     def open_wizard(self) -> None:
         self.change_settings(check_sound(self.settings, self))

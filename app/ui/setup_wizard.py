@@ -46,6 +46,7 @@ class SetupWizard(QDialog):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wizard")
         self._taken: Pcm | None = None
         self._recording = False
+        self._no_devices = False
         self._loudest = -96.0
         self.setWindowTitle(tr("Check my sound"))
         self.resize(520, 420)
@@ -141,13 +142,17 @@ class SetupWizard(QDialog):
         self._check.start(self.microphone.key(), self.loudspeaker.key())
 
     def _devices_found(self, names: DeviceNames) -> None:
+        self._no_devices = not names.inputs and not names.outputs
         self.microphone.set_choices(device_choices(names.inputs), self.microphone.key())
         self.loudspeaker.set_choices(device_choices(names.outputs), self.loudspeaker.key())
 
     def _poll(self) -> None:
         self._tasks.poll()
         level = self._check.hear()
-        set_text(self._trouble, self._check.notice)
+        trouble = self._check.notice
+        if trouble and self._no_devices:
+            trouble = tr("No sound devices were found here. Plug one in, or go on without.")
+        set_text(self._trouble, trouble)
         self.meter.set_level(level)
         self.meter.describe()
         set_text(self._level, level_text(level.rms_dbfs))

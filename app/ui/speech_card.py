@@ -39,7 +39,8 @@ class SpeechCard(Card):
 
     def show_call(self, call: CallControls, stats: CallStats, blind: bool) -> None:
         now_ms = stats.seconds * 1000.0
-        self._far_name.set_full_text(display_name(stats.peer_name))
+        name = display_name(stats.peer_name) if stats.peer_name else tr("Them")
+        self._far_name.set_full_text(name)
         heard = tr("A blind test is on") if blind else tr("Heard: {0}").format(arm_name(stats.arm))
         set_text(self._heard, heard)
         self.spectrogram.set_hidden(blind)
