@@ -1,0 +1,155 @@
+"""Every arm over every link with the same seeds: what is understood, what is lost, what it costs.
+
+``python -m benchmarks.link_matrix --help``. Calls already scored with the same code and weights
+come from a cache, so an interrupted run resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.corpus import load_set
+from benchmarks.links import ARMS, LINKS, Call, Crossing, make_call
+from benchmarks.plots import plot_links
+from benchmarks.scoring import Row, fingerprint, judges_fingerprint, load_row, save_row
+from benchmarks.tables import RESULTS, Column, markdown, write_json, write_text
+from engine import metrics, scorers
+from engine.edit_distance import Edits, count_edits, merge_repeats
+from engine.errors import SottovoceError
+from engine.g2p import text_to_ids
+from engine.transcripts import word_edits
+
+QUICK_LINKS = ("loss 0%", "loss 20%", "loss 50%", "bursts 20% 250 ms")
+COLUMNS = (
+    Column("WER %", "wer", "{:.1f}", percent=True),
+    Column("PER %", "per", "{:.1f}", percent=True),
+    Column("ESTOI", "estoi"),
+    Column("packets lost %", "packet_loss", "{:.1f}", percent=True),
+    Column("events lost %", "event_loss", "{:.2f}", percent=True),
+    Column("payload bit/s", "payload_bps", "{:.0f}"),
+    Column("wire bit/s", "wire_bps", "{:.0f}"),
+    Column("delay ms, median", "delay_ms_median", "{:.0f}"),
+    Column("p95", "delay_ms_p95", "{:.0f}"),
+)
+NOTE = """One call of all clips with a second of silence between them, simulated on a virtual clock with
+one seed for all arms. Opus: 60 ms frames, FEC and DTX, the loss reported back to its encoder;
+Codec2: 120 ms packets, no redundancy. Wire: IPv4, UDP, SRTP and RTP headers, reports included.
+Delay: mouth to ear, network included. WER: Whisper tiny.en; PER: hama against the transcript.
+"""
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="four links, six clips")
+    parser.add_argument("--arms", help="comma separated; default: all of " + ", ".join(ARMS))
+    parser.add_argument("--links", help="comma separated; default: all of " + ", ".join(LINKS))
+    parser.add_argument("--clips", type=int, help="at most this many clips")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for tables and plots")
+    parsed = parser.parse_args(arguments)
+    parsed.arms = parsed.arms.split(",") if parsed.arms else list(ARMS)
+    everything = list(QUICK_LINKS if parsed.quick else LINKS)
+    parsed.links = parsed.links.split(",") if parsed.links else everything
+    for wanted, known, what in ((parsed.arms, ARMS, "arm"), (parsed.links, LINKS, "link")):
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            parser.error(f"no {what} {', '.join(unknown)}: there are {', '.join(known)}")
+    parsed.clips = parsed.clips or (6 if parsed.quick else None)
+    return parsed
+
+
+def _share(edits: Sequence[Edits]) -> float:
+    length = sum(e.reference_length for e in edits)
+    return sum(e.rate * e.reference_length for e in edits) / length if length else float("nan")
+
+
+def score_crossing(call: Call, crossing: Crossing) -> Row:
+    """Figures of the link and scores of the clips cut out of the call."""
+    words, phonemes, estois = [], [], []
+    for number, sample in enumerate(call.samples):
+        heard = crossing.clip(call, number)
+        words.append(word_edits(sample.text, scorers.transcribe(heard)))
+        truth = merge_repeats(text_to_ids(sample.text))
+        phonemes.append(count_edits(truth, scorers.hear_phonemes(heard)))
+        estois.append(metrics.estoi(sample.clean, heard))
+    known = [e for e in estois if e == e]
+    row: Row = dict(crossing.figures)
+    sent, lost = row.pop("packets_sent"), row.pop("packets_lost")
+    events, events_lost = row.pop("events_sent"), row.pop("events_lost")
+    row |= {
+        "packet_loss": lost / sent if sent else None,
+        "event_loss": events_lost / events if events else None,
+        "wer": _share(words),
+        "per": _share(phonemes),
+        "estoi": sum(known) / len(known) if known else float("nan"),
+    }
+    return row
+
+
+def _code_of(arm: str) -> str:
+    shared = ("transport/impair.py", "transport/loopback.py", "benchmarks/links.py")
+    if arm == "phonemes":
+        return fingerprint(*shared, "engine/*.py", "transport/*.py", "assets/models/SHA256SUMS")
+    return fingerprint(*shared, "engine/opus*.py", "app/simulated_arms.py")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    torch.set_num_threads(1)
+    console = Console()
+    judges = judges_fingerprint()
+    rows: dict[str, dict[str, Row]] = {}
+    columns = (
+        TextColumn("{task.description:14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    try:
+        call = make_call(load_set("readers", options.clips))
+    except SottovoceError as error:
+        console.print(str(error))
+        return 1
+    with Progress(*columns, console=console) as progress:
+        for arm in options.arms:
+            task = progress.add_task(arm, total=len(options.links))
+            try:
+                for link in options.links:
+                    name = "".join(c if c.isalnum() else "_" for c in link)
+                    key = f"link-{arm}-{name}-{len(call.samples)}-{_code_of(arm)}-{judges}"
+                    row = load_row(key)
+                    if row is None:
+                        row = score_crossing(call, ARMS[arm](call, LINKS[link]))
+                        save_row(key, row)
+                    rows.setdefault(arm, {})[link] = row
+                    progress.advance(task)
+            except (SottovoceError, ImportError) as error:
+                console.print(f"[yellow]{arm} left out:[/] {error}")
+                rows.pop(arm, None)
+    if not rows:
+        console.print("No arm could run.")
+        return 1
+    flat = {f"{link} · {arm}": rows[arm][link] for link in options.links for arm in rows}
+    text = (
+        f"# Arms over bad links, {len(call.samples)} clips of unseen speakers\n\n"
+        f"`python -m benchmarks.link_matrix`\n\n{markdown(COLUMNS, flat, 'link · arm')}\n\n{NOTE}"
+    )
+    stem = "link_matrix" + ("_quick" if options.quick else "")
+    write_text(options.out / f"{stem}.md", text)
+    write_json(options.out / f"{stem}.json", rows)
+    losses = [link for link in options.links if link.startswith("loss")]
+    plot_links(rows, losses, options.out / f"{stem}.png")
+    console.print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
