@@ -97,7 +97,7 @@ class Tables:
     def probabilities(self, field: str, context: tuple[int, ...]) -> NDArray[np.float64]:
         """[S]: integers divided by their sum, so the same on every platform."""
         weights = self._weights[self._costs[field][context]]
-        return weights / float(weights.sum())
+        return np.asarray(weights / float(weights.sum()))
 
     def model(self, field: str, context: tuple[int, ...]) -> Any:
         """The range coder's model of ``field`` in ``context``; built once, then kept."""
@@ -123,7 +123,8 @@ def weights_of_costs() -> NDArray[np.int64]:
 def costs_of_probabilities(p: NDArray[np.float64]) -> NDArray[np.uint8]:
     """[..., S] positive probabilities → [..., S] costs. Nothing costs more than 255 steps."""
     share = p / p.sum(axis=-1, keepdims=True)
-    return np.clip(np.round(-np.log2(share) * STEPS_PER_BIT), 0, 255).astype(np.uint8)
+    steps = np.clip(np.round(-np.log2(share) * STEPS_PER_BIT), 0, 255)
+    return np.asarray(steps, np.uint8)
 
 
 @lru_cache(maxsize=1)

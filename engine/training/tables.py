@@ -1,16 +1,18 @@
 """Train the bitstream's probability tables from aligned speech and print what each field costs.
 
-Alignments (10 ms ticks) and cached f0 go in, ``assets/models/tables.safetensors`` comes out. Half of
-the clips' boundaries are moved to a 20 ms grid, because that is where the live recogniser puts them.
-Run ``python -m engine.training.tables --help``.
+The training cache and read text go in, ``assets/models/tables.safetensors`` and its card come out.
+Every clip is counted twice, with boundaries on ticks and on the live recogniser's 20 ms grid.
+
+    python -m engine.training.tables --data ../shared/speech --cache .cache/training
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from engine.bitstream import BitCounter, walk_block
-from engine.events import (
-    MAX_EVENT_TICKS,
-    MAX_LAYERS,
-    PITCH_LEVELS,
-    PhonemeEvent,
-    quantise_energy,
-    quantise_pitch,
-)
-from engine.g2p import texts_to_ids
-from engine.mel import HOP
-from engine.phonemes import PHONEME_ID, SILENCE
+from engine.events import MAX_LAYERS, PITCH_LEVELS, PhonemeEvent
+from engine.g2p import text_to_ids
 from engine.probability import (
     MAX_BLOCK_EVENTS,
     NO_PHONEME,
@@ -38,91 +31,74 @@ from engine.probability import (
     costs_of_probabilities,
     weights_of_costs,
 )
-from engine.training.ngram import read_sentences
+from engine.training.datasets import Corpus, read_manifest
+from engine.training.events import Alignment, measure, pieces, read_alignments, to_events
 from engine.weights import MODELS_DIR, save_weights
 
+GRIDS_TICKS = (1, 2)
 LONGEST_BLOCK_SHARE = 0.1  # a tenth of the training blocks are full ones, as in files
 MIN_ALIGN_SCORE = -0.5  # mean log-probability a frame below which an alignment is not believed
 TEXT_WEIGHT = 0.3
 SAME_LAYERS = 0.99  # probability that an event carries as many layers as the one before
 
-Clip = list[PhonemeEvent]
+Stream = list[PhonemeEvent]
 
 
-def split_segment(phoneme: int, start: int, duration: int) -> Iterator[tuple[int, int, int]]:
-    """Cut a segment at MAX_EVENT_TICKS; of a pause only the first piece is sent, then a hole."""
-    while duration > 0:
-        piece = min(duration, MAX_EVENT_TICKS)
-        yield phoneme, start, piece
-        if phoneme == SILENCE:
-            return
-        start, duration = start + piece, duration - piece
-
-
-def clip_events(
-    segments: Sequence[tuple[str, int, int]],
-    energy_rms: NDArray[np.float32],
-    f0_hz: NDArray[np.float32],
-    grid_ticks: int,
-) -> Clip:
-    """Aligned segments (ipa, start, duration in ticks) → events on a grid of ``grid_ticks``.
-
-    ``energy_rms``: [T] RMS of each tick; ``f0_hz``: [T], 0 where unvoiced.
-    """
-    events: Clip = []
-    for ipa, start, duration in segments:
+def on_grid(alignment: Alignment, grid_ticks: int, end_tick: int) -> list[tuple[str, int, int]]:
+    """Segments with boundaries moved to a grid; those that vanish are left out."""
+    moved = []
+    for ipa, start, duration in alignment:
         first = round(start / grid_ticks) * grid_ticks
-        last = min(round((start + duration) / grid_ticks), len(f0_hz) // grid_ticks) * grid_ticks
-        for phoneme, tick, ticks in split_segment(PHONEME_ID[ipa], first, last - first):
-            track = f0_hz[tick : tick + ticks]
-            voiced = bool((track > 0).mean() >= 0.5) and phoneme != SILENCE
-            rms = float(np.sqrt(np.mean(np.square(energy_rms[tick : tick + ticks]))))
-            pitch = _pitch_points(track) if voiced else (0, 0)
-            index = len(events)
-            events.append(
-                PhonemeEvent(index, phoneme, tick, ticks, voiced, pitch, quantise_energy(rms))
-            )
-    return events
+        last = min(round((start + duration) / grid_ticks), end_tick // grid_ticks) * grid_ticks
+        if last > first:
+            moved.append((ipa, first, last - first))
+    return moved
 
 
-def _pitch_points(f0_hz: NDArray[np.float32]) -> tuple[int, int]:
-    """Median pitch of the voiced ticks of either half; a half without any takes the other's."""
-    middle = (len(f0_hz) + 1) // 2
-    halves = [half[half > 0] for half in (f0_hz[:middle], f0_hz[middle:])]
-    voiced = f0_hz[f0_hz > 0]
-    first, second = (quantise_pitch(float(np.median(h if len(h) else voiced))) for h in halves)
-    return first, second
+def without_long_pauses(events: Iterable[PhonemeEvent]) -> Stream:
+    """Of a pause only the first piece is sent; the rest is a hole."""
+    kept: Stream = []
+    silent = False
+    for event in events:
+        if not (silent and event.is_silence):
+            kept.append(replace(event, index=len(kept)))
+        silent = event.is_silence
+    return kept
 
 
-def load_clips(data: Path, cache: Path, split: str, grids: Sequence[int]) -> list[Clip]:
-    """Every aligned clip of ``split`` as events, once for each grid of ``grids`` (ticks).
+def load_streams(
+    corpus: Corpus, split: str, grids: Sequence[int], source: str = ""
+) -> list[Stream]:
+    """Every aligned clip of ``split`` (and ``source``) as events, once for each grid."""
+    alignments = dict(read_alignments(corpus.data_dir))
+    streams = []
+    for clip in corpus.clips:
+        if clip.split != split or clip.align_score < MIN_ALIGN_SCORE or clip.id not in alignments:
+            continue
+        if source and clip.source != source:
+            continue
+        frames = slice(clip.first_frame, clip.first_frame + clip.frames)
+        for grid in grids:
+            moved = on_grid(alignments[clip.id], grid, clip.frames)
+            if moved:
+                columns = measure(*pieces(moved), corpus.f0[frames], corpus.power[frames])
+                streams.append(without_long_pauses(to_events(columns)))
+    return streams
 
-    ``cache`` holds pcm.npy (int16), f0.npy, len.npy (ticks a clip) and ids.txt, clip after clip.
-    """
-    lines = (data / "manifest.tsv").read_text().splitlines()
-    names = lines[0].split("\t")
-    rows = [dict(zip(names, line.split("\t"), strict=False)) for line in lines[1:]]
-    wanted = {
-        row["id"]
-        for row in rows
-        if row["split"] == split and float(row["align_score"] or -9) > MIN_ALIGN_SCORE
+
+def read_text(data: Path) -> Iterator[list[int]]:
+    """Phonemes of the given sentences, without those of held-out readers."""
+    held_out = {
+        row["speaker"].rpartition("-")[2]
+        for row in read_manifest(data)
+        if row["split"] == "dev" and row["source"] == "librispeech"
     }
-    ids = (cache / "ids.txt").read_text().splitlines()
-    ticks = np.load(cache / "len.npy")
-    ends = np.cumsum(ticks)
-    where = {clip: (int(end - n), int(end)) for clip, n, end in zip(ids, ticks, ends, strict=True)}
-    pcm, f0 = np.load(cache / "pcm.npy", mmap_mode="r"), np.load(cache / "f0.npy", mmap_mode="r")
-    clips = []
-    with gzip.open(data / "alignments.jsonl.gz", "rt") as lines_in:
-        for line in lines_in:
-            clip = json.loads(line)
-            if clip["id"] not in wanted or clip["id"] not in where:
-                continue
-            first, last = where[clip["id"]]
-            samples = np.asarray(pcm[first * HOP : last * HOP], np.float32).reshape(-1, HOP) / 32768
-            rms = np.sqrt(np.mean(np.square(samples), axis=1))
-            clips += [clip_events(clip["events"], rms, f0[first:last], grid) for grid in grids]
-    return clips
+    with gzip.open(data / "librispeech_train_clean_100_text.tsv.gz", "rt") as lines:
+        next(lines)
+        for line in lines:
+            key, _, text = line.rstrip("\n").partition("\t")
+            if key.split("-")[0] not in held_out:
+                yield text_to_ids(text.lower())
 
 
 class Tally:
@@ -145,14 +121,14 @@ class Tally:
             np.add.at(self.counts["phoneme"], (ids[:-2], ids[1:-1], ids[2:]), TEXT_WEIGHT)
 
 
-def cut_blocks(clips: Iterable[Clip], rng: np.random.Generator) -> Iterator[Clip]:
+def cut_blocks(streams: Iterable[Stream], rng: np.random.Generator) -> Iterator[Stream]:
     """Blocks as packets (2 ... 24 events) and as files (64) carry them."""
-    for clip in clips:
+    for stream in streams:
         start = 0
-        while start < len(clip):
+        while start < len(stream):
             full = rng.random() < LONGEST_BLOCK_SHARE
             length = MAX_BLOCK_EVENTS if full else int(rng.integers(2, 25))
-            yield clip[start : start + length]
+            yield stream[start : start + length]
             start += length
 
 
@@ -160,7 +136,7 @@ def _smooth(
     counts: NDArray[np.float64], prior: NDArray[np.float64], weight: float
 ) -> NDArray[np.float64]:
     """Posterior mean under a Dirichlet prior of ``weight`` observations; [..., S] → [..., S]."""
-    return (counts + weight * prior) / (counts.sum(axis=-1, keepdims=True) + weight)
+    return np.asarray((counts + weight * prior) / (counts.sum(axis=-1, keepdims=True) + weight))
 
 
 def _back_off(counts: NDArray[np.float64], weight: float = 20.0) -> NDArray[np.float64]:
@@ -195,7 +171,9 @@ def fit(tally: Tally) -> dict[str, NDArray[np.float64]]:
     usual[-1] = usual.sum() / 4
     probabilities["count"] = usual
     exponents = np.arange(SHAPES["hole_exponent"][0])
-    probabilities["hole_exponent"] = 1.0 / (1.0 + np.abs(exponents - 5.0)) ** 3
+    usual = 1.0 / (1.0 + np.abs(exponents - 5.0)) ** 3
+    learned = _smooth(counts["hole_exponent"], usual / usual.sum(), 50.0)
+    probabilities["hole_exponent"] = 0.95 * learned + 0.05 * usual / usual.sum()
     layers = np.full(SHAPES["layers"], (1 - SAME_LAYERS) / MAX_LAYERS)
     layers[np.arange(MAX_LAYERS + 1), np.arange(MAX_LAYERS + 1)] = SAME_LAYERS
     layers[MAX_LAYERS + 1] = (0.4, 0.1, 0.1, 0.4)  # copies and base streams, or everything
@@ -203,76 +181,110 @@ def fit(tally: Tally) -> dict[str, NDArray[np.float64]]:
     return probabilities
 
 
-def measure(
-    clips: Iterable[Clip], tables: Tables, block_events: int
+def measure_bits(
+    streams: Iterable[Stream], tables: Tables, block_events: int
 ) -> tuple[dict[str, float], int]:
     """Mean bits an event by field when ``clips`` are coded in blocks; and how many events."""
     counter = BitCounter(tables)
     events = 0
-    for clip in clips:
-        for start in range(0, len(clip), block_events):
-            block = clip[start : start + block_events]
+    for stream in streams:
+        for start in range(0, len(stream), block_events):
+            block = stream[start : start + block_events]
             walk_block(counter, block[0].index, block[0].start_tick, block)
             events += len(block)
     return {name: bits / events for name, bits in counter.bits.items()}, events
 
 
-def empirical_entropy(clips: Iterable[Clip], block_events: int) -> dict[str, float]:
-    """Conditional entropy in bits an event of the very events given, by field: the floor of
-    ``measure`` for a coder that knew their statistics (a table fitted to few events lies too low)."""
-    tally, events = Tally(), 0
-    for clip in clips:
-        for start in range(0, len(clip), block_events):
-            block = clip[start : start + block_events]
+def empirical_entropy(train: Iterable[Stream], held_out: Iterable[Stream]) -> dict[str, float]:
+    """Conditional entropy of the fields, in bits an event of ``held_out``.
+
+    Statistics are those of the training streams of the same grid, smoothed as the tables are, so
+    this is what ideal tables without quantisation, mixtures of grids and whole bytes would cost.
+    """
+    tally = Tally()
+    for stream in train:
+        for start in range(0, len(stream), MAX_BLOCK_EVENTS):
+            block = stream[start : start + MAX_BLOCK_EVENTS]
             walk_block(tally, block[0].index, block[0].start_tick, block)
+    seen, events = Tally(), 0
+    for stream in held_out:
+        for start in range(0, len(stream), MAX_BLOCK_EVENTS):
+            block = stream[start : start + MAX_BLOCK_EVENTS]
+            walk_block(seen, block[0].index, block[0].start_tick, block)
             events += len(block)
     floor = {}
-    for name, counts in tally.counts.items():
-        rows = counts.reshape(-1, counts.shape[-1])
-        shares = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
-        floor[name] = float(-(rows * np.log2(np.where(shares > 0, shares, 1))).sum() / events)
+    for name, counts in seen.counts.items():
+        own = _back_off(tally.counts[name] + counts)
+        floor[name] = float(-(counts * np.log2(own)).sum() / events)
     return floor
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="speech with manifest and alignments"
-    )
-    parser.add_argument(
-        "--cache", type=Path, required=True, help="pcm.npy, f0.npy, len.npy, ids.txt"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
     parser.add_argument("--out", type=Path, default=MODELS_DIR)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
     rng = np.random.default_rng(arguments.seed)
-    train = load_clips(arguments.data, arguments.cache, "train", (1, 2))
+    corpus = Corpus(arguments.data, arguments.cache)
+    train = load_streams(corpus, "train", GRIDS_TICKS)
     tally = Tally()
     for block in cut_blocks(train, rng):
         walk_block(tally, block[0].index, block[0].start_tick, block)
-    tally.add_sentences(texts_to_ids(read_sentences(arguments.data)))
+    tally.add_sentences(read_text(arguments.data))
     costs = {name: costs_of_probabilities(p) for name, p in fit(tally).items()}
     weights = weights_of_costs()
-    tables = Tables(costs, weights)
-    dev = load_clips(arguments.data, arguments.cache, "dev", (1, 2))
-    bits, events = measure(dev, tables, MAX_BLOCK_EVENTS)
-    floor = empirical_entropy(train, MAX_BLOCK_EVENTS)
-    report(bits, floor, events)
-    tensors = {
-        name: torch.from_numpy(table) for name, table in (costs | {"weights": weights}).items()
-    }
-    metadata = {"events_train": sum(map(len, train)), "seed": arguments.seed, "bits": bits}
-    print(save_weights("tables", tensors, metadata, arguments.out))
+    held_out = load_streams(corpus, "dev", GRIDS_TICKS[-1:], "librispeech")
+    bits, events = measure_bits(held_out, Tables(costs, weights), MAX_BLOCK_EVENTS)
+    floor = empirical_entropy(train[1::2], held_out)
+    lines = report(bits, floor, events)
+    print("\n".join(lines))
+    speech_s = sum(e.duration_ticks for stream in held_out for e in stream) / 100
+    coded_bps = sum(bits.values()) * events / speech_s
+    print(f"{coded_bps:.1f} bit/s of speech, {events / speech_s:.2f} events a second")
+    tensors = {n: torch.from_numpy(table) for n, table in (costs | {"weights": weights}).items()}
+    metadata = {
+        "events_train": sum(map(len, train)), "seed": arguments.seed, "bits": bits, "entropy": floor,
+    }  # fmt: skip
+    path = save_weights("tables", tensors, metadata, arguments.out)
+    write_card(path.with_suffix(".md"), lines, sum(map(len, train)), coded_bps)
 
 
-def report(bits: dict[str, float], floor: dict[str, float], events: int) -> None:
-    """Print coded bits an event beside the conditional entropy, by field."""
-    print(f"{'field':14s} {'coded':>7s} {'entropy':>8s}   bits an event, {events} held-out events")
-    for name, value in bits.items():
-        print(f"{name:14s} {value:7.3f} {floor.get(name, value):8.3f}")
-    coded = sum(bits.values())
-    print(f"{'all':14s} {coded:7.3f} {sum(floor.get(n, v) for n, v in bits.items()):8.3f}")
+def report(bits: dict[str, float], floor: dict[str, float], events: int) -> list[str]:
+    """Coded bits an event beside the conditional entropy, by field, as a Markdown table."""
+    rows = [
+        f"| field | coded | entropy | (bits an event, {events} held-out events)",
+        "|---|---|---|---|",
+    ]
+    rows += [
+        f"| {name} | {value:.3f} | {floor[name]:.3f} | |"
+        for name, value in bits.items()
+        if name in floor
+    ]
+    coded, entropy = sum(bits.values()), sum(floor.get(name, bits[name]) for name in bits)
+    return [*rows, f"| all | {coded:.3f} | {entropy:.3f} | {coded / entropy - 1:+.1%} |"]
+
+
+def write_card(path: Path, lines: Sequence[str], events: int, coded_bps: float) -> None:
+    """The model card: data, licence, scores, command."""
+    text = f"""# tables: what each symbol of the bitstream costs
+
+Trained by `python -m engine.training.tables` on {events} events of aligned speech (each clip with
+boundaries on 10 ms and on 20 ms) and the phonemes of 28,000 read sentences. Integers only; both
+ends of a call must hold the same file. Data: the alignments of the training split (LibriSpeech,
+African Storybook and speechocean762 CC-BY-4.0; Kathleen CC0-1.0; Asterisk prompts CC-BY-SA-3.0)
+and LibriSpeech texts (public domain). Counts hold no voices and no sentences. Licence: Apache-2.0.
+
+Held-out LibriSpeech readers, base layer, 20 ms grid, blocks of {MAX_BLOCK_EVENTS} events:
+{coded_bps:.0f} bit/s of speech.
+
+{chr(10).join(lines)}
+"""
+    partial = path.with_suffix(".md.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 if __name__ == "__main__":
