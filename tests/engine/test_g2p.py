@@ -43,6 +43,11 @@ def test_text_without_words_has_no_phonemes(text: str) -> None:
     assert g2p.text_to_ids(text) == []
 
 
+def test_many_texts_at_once_are_the_same_as_one_by_one() -> None:
+    texts = ["The little bottle", "", "?!", "a fire\nin theory", "WHO GOES THERE"]
+    assert g2p.texts_to_ids(texts) == [g2p.text_to_ids(text) for text in texts]
+
+
 def test_foreign_and_odd_text_stays_inside_the_inventory() -> None:
     ids = g2p.text_to_ids("Zdzisław ate crème brûlée @ 3:45, naïve 東京 résumé, $12.50 & C3PO")
     assert ids
