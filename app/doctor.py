@@ -84,7 +84,7 @@ def _models() -> list[Check]:
     checks = []
     for path in found:
         try:
-            tensors, metadata = load_weights(path.stem)
+            tensors, metadata = load_weights(path.stem, MODELS_DIR)
             count = sum(tensor.numel() for tensor in tensors.values())
             size = path.stat().st_size / 1e6
             told = metadata.get("version") or metadata.get("trained_minutes") or ""
