@@ -83,7 +83,6 @@ def test_the_command_passes_everything_on(data: Path) -> None:
 @pytest.mark.parametrize("stage", driver.STAGES, ids=lambda stage: stage.name)
 def test_every_stage_takes_what_it_is_given(stage: driver.Stage, data: Path) -> None:
     command = driver.command_of(stage, driver.parse(options(data, "--install")), 1.0)
-    done = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    source = (Path(driver.__file__).parent / f"{stage.name}.py").read_text(encoding="utf-8")
     for option in (word for word in command if word.startswith("--")):
-        assert option in done.stdout
+        assert f'"{option}"' in source
