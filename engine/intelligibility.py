@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from engine.edit_distance import count_edits, merge_repeats
+import numpy as np
+
+from engine.edit_distance import merge_repeats
 from engine.events import TICK_MS
 from engine.phonemes import SILENCE
 
@@ -47,23 +49,34 @@ class IntelligibilityMeter:
     def score(self, now_tick: int) -> float | None:
         """1 - PER over the window that ends at ``now_tick``, 0 ... 1; None when little was said.
 
-        Said and not heard is a deletion. Runs of one phoneme are one phoneme, and what is heard
-        within EDGE_TICKS outside the window may match but is not held against the link.
+        Said and not heard is a deletion. Runs of one phoneme are one phoneme. What is heard up to
+        EDGE_TICKS outside the window may match, and what is left over at its ends is free.
         """
         start = now_tick - self._window_ticks
         said = merge_repeats(p for t, p in self._said if start <= t < now_tick and self._counts(t))
         if len(said) < MIN_PHONEMES:
             return None
-        placed = [(t, p) for t, p in self._heard if self._counts(t)]
-        inside = merge_repeats(p for t, p in placed if start <= t < now_tick)
-        wider = merge_repeats(
-            p for t, p in placed if start - EDGE_TICKS <= t < now_tick + EDGE_TICKS
+        heard = merge_repeats(
+            p
+            for t, p in self._heard
+            if start - EDGE_TICKS <= t < now_tick + EDGE_TICKS and self._counts(t)
         )
-        edits = count_edits(said, inside)
-        generous = count_edits(said, wider)
-        surplus = max(0, len(wider) - len(inside))
-        errors = min(edits.total, max(0, generous.total - min(surplus, generous.insertions)))
-        return max(0.0, 1.0 - errors / len(said))
+        return max(0.0, 1.0 - _errors_within(said, heard) / len(said))
 
     def _counts(self, tick: int) -> bool:
         return not any(start <= tick < end for start, end in self._ignored)
+
+
+def _errors_within(said: list[int], heard: list[int]) -> int:
+    """Edits between ``said`` and the best stretch of ``heard``: what lies outside it is free."""
+    row = np.arange(len(said) + 1)  # errors of said[:i] against a stretch that ends here
+    best = int(row[-1])
+    steps = np.arange(len(said) + 1)
+    truth = np.array(said)
+    for phoneme in heard:
+        following = row + 1  # inserted
+        following[0] = 0
+        following[1:] = np.minimum(following[1:], row[:-1] + (truth != phoneme))
+        row = np.minimum.accumulate(following - steps) + steps  # deleted
+        best = min(best, int(row[-1]))
+    return best
