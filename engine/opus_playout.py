@@ -122,7 +122,8 @@ class OpusPlayout:
             self._discarded += 1
             return
         if self._next is not None:
-            ahead_ms = (timestamp - self._next) * 1000.0 / CLOCK_RATE_HZ
+            expected = self._next + self._invented * _UNITS  # silence may have lasted long
+            ahead_ms = (timestamp - expected) * 1000.0 / CLOCK_RATE_HZ
             if abs(ahead_ms) > MAX_JUMP_MS:
                 self._restart()
         self._arrivals.add(timestamp * 1000.0 / CLOCK_RATE_HZ, now_ms)
@@ -190,7 +191,7 @@ class OpusPlayout:
             return np.zeros(self._decoder.frame_samples, np.float32)
         self._concealed += 1
         pcm = self._decoder.conceal()
-        self._invented = min(self._invented + len(pcm), int(MAX_JUMP_MS * SAMPLE_RATE_HZ / 1000))
+        self._invented += len(pcm)
         return pcm
 
     def _bridge(self, packet: _Waiting, missing: int) -> Pcm:

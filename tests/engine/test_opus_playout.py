@@ -127,6 +127,22 @@ def test_a_talkspurt_after_dtx_keeps_its_delay(packets: list[bytes]) -> None:
     assert stats.delay_ms < 60
 
 
+def test_a_long_silence_does_not_make_it_forget_the_jitter(packets: list[bytes]) -> None:
+    step = CLOCK_RATE_HZ * FRAME_MS // 1000
+    delays = 60 + np.random.default_rng(6).uniform(0, 80, 300)
+    away = 700  # frames of silence, 14 s
+    through = sorted(
+        (((i if i < 150 else i + away) + 1) * FRAME_MS + delays[i], i,
+         (i if i < 150 else i + away) * step, packets[i])
+        for i in range(300)
+    )  # fmt: skip
+    playout = OpusPlayout(FRAME_MS)
+    listen(playout, through, 20_500)
+    stats = playout.stats()
+    assert stats.target_delay_ms > 60
+    assert stats.frames_decoded > 0.93 * 300
+
+
 def test_before_the_first_packet_there_is_silence() -> None:
     playout = OpusPlayout(60)
     assert not playout.pull(0.0).any()
