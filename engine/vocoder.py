@@ -21,11 +21,14 @@ from engine.mel import HOP, N_MELS
 from engine.source_filter import (
     FFT,
     LEAD,
+    LOBE_HZ,
     LOOKAHEAD,
+    NOISE_READING,
     SEGMENT,
     SILENT_MEL,
     SUBFRAMES,
     SUBHOP,
+    FilterParameters,
     SourceFilter,
     overlap_add,
     pitch_track,
@@ -37,7 +40,8 @@ NOISE_SEED = 20_201
 NOISE_FRAMES = 3_001  # frames of stored noise: 30 s before it repeats, too long to hear
 MEL_RANGE = (SILENT_MEL, 3.0)  # nepers: digital silence to beyond full scale
 F0_RANGE_HZ = (40.0, 700.0)
-VOICED_NOISE_TRIM = -0.8  # nepers: breath under a vowel costs quality sooner than its absence
+BREATH_TRIM = -2.5  # nepers taken off the noise in bands where harmonics rule
+BREATH_SLOPE, BREATH_BIAS = 2.0, 2.0  # … as a logistic function of their lead in nepers
 TAIL = FFT + HOP - SUBHOP  # samples of filter response still to come after a frame was emitted
 
 
@@ -45,6 +49,20 @@ TAIL = FFT + HOP - SUBHOP  # samples of filter response still to come after a fr
 def _noise_table() -> np.ndarray:
     """White noise of unit variance [NOISE_FRAMES, HOP], the same in every process."""
     return np.random.default_rng(NOISE_SEED).standard_normal((NOISE_FRAMES, HOP))
+
+
+def clarify(parameters: FilterParameters, f0_hz: Tensor) -> FilterParameters:
+    """Take breath out of the bands of voiced frames that harmonics rule. f0_hz: [B, T].
+
+    A model that minimises a spectral distance fills the valleys between harmonics, and the more so
+    the blurrier its frames are; listeners hear hoarseness. Bands that noise rules, as in z and v,
+    stay as they are.
+    """
+    each = f0_hz.repeat_interleave(SUBFRAMES, dim=1)[:, :, None]
+    spread = torch.log(each.clamp_min(LOBE_HZ) / LOBE_HZ)
+    lead = parameters.harmonic - spread - parameters.noise - float(np.log(NOISE_READING))
+    share = torch.sigmoid(BREATH_SLOPE * lead + BREATH_BIAS) * (each > 0)
+    return replace(parameters, noise=parameters.noise + BREATH_TRIM * share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +139,7 @@ class Vocoder:
         parameters = self._network.parameters_of(
             raw, mel[None, :count], torch.from_numpy(pitch[:count])[None]
         )
-        voiced = torch.from_numpy(np.repeat(pitch[:count] > 0, SUBFRAMES))[None, :, None]
-        parameters = replace(parameters, noise=parameters.noise + VOICED_NOISE_TRIM * voiced)
+        parameters = clarify(parameters, torch.from_numpy(pitch[:count])[None])
         fresh, phase = self._excite(f0, state)
         excitation = np.concatenate([state.excitation, fresh], axis=1)
         used = (2 * count - 1) * SUBHOP + SEGMENT
