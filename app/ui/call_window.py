@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from app.audio import AudioPort
@@ -19,7 +19,7 @@ from app.call_controls import CallControls
 from app.call_state import CallState
 from app.settings import Settings, save_settings
 from app.stats import CallStats
-from app.ui.abx_dialog import AbxDialog
+from app.ui.blind_test import BlindTest
 from app.ui.call_desk import CallDesk, OpenCall
 from app.ui.call_header import LIVE
 from app.ui.call_page import CallPage
@@ -28,6 +28,7 @@ from app.ui.dialogs import check_sound, edit_settings, open_voice_lab
 from app.ui.ended_page import EndedPage
 from app.ui.exchange import Exchange
 from app.ui.icons import app_icon
+from app.ui.keys import bind_keys
 from app.ui.start_page import StartPage
 from app.ui.talk_key import TalkKey
 from app.ui.tasks import error_line
@@ -61,7 +62,6 @@ class CallWindow(QMainWindow):
         self.desk = CallDesk(open_call)
         self._save, self._open_audio = save, open_audio
         self._sounds: Sounds = sounds or NoSounds()
-        self._abx: AbxDialog | None = None
         self._met = False
         self.exchange = Exchange(
             self.desk,
@@ -71,6 +71,7 @@ class CallWindow(QMainWindow):
         self.invite, self.join = self.exchange.invite, self.exchange.join
         self.start = StartPage()
         self.page, self.ended = CallPage(), EndedPage()
+        self.blind = BlindTest(self, self.page, lambda: self.settings.recordings_folder())
         self.pages = QStackedWidget()
         for page in (self.start, self.invite, self.join, self.page, self.ended):
             self.pages.addWidget(page)
@@ -99,24 +100,21 @@ class CallWindow(QMainWindow):
         self.start.lab_wanted.connect(lambda: open_voice_lab(self.settings, self))
         for page in (self.invite, self.join):
             page.left.connect(self.leave)
-            escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), page)
-            escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            escape.activated.connect(self.leave)
+            bind_keys(page, {"Esc": self.leave})
         self.ended.left.connect(lambda: self.go(self.start))
-        self.page.abx_wanted.connect(self.open_abx)
+        self.page.abx_wanted.connect(lambda: self.blind.open(self.desk.call))
         self.page.header.settings.clicked.connect(self.open_settings)
-        keys = {
-            "M": self.page.toggle_mute,
-            "A": self.page.switch_arm,
-            "R": self.page.toggle_recording,
-            "D": self.page.header.light.toggle,
-            "P": self.page.bar.talk.click,
-            "Ctrl+H": self.hang_up,
-        }
-        for key, action in keys.items():
-            shortcut = QShortcut(QKeySequence(key), self.page)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
+        bind_keys(
+            self.page,
+            {
+                "M": self.page.toggle_mute,
+                "A": self.page.switch_arm,
+                "R": self.page.toggle_recording,
+                "D": self.page.header.light.toggle,
+                "P": self.page.bar.talk.click,
+                "Ctrl+H": self.hang_up,
+            },
+        )
         QGuiApplication.clipboard().dataChanged.connect(self._look_at_clipboard)
 
     # pages
@@ -181,8 +179,7 @@ class CallWindow(QMainWindow):
         if self.pages.currentWidget() is self.page:
             self._talk_key.enable(stats.push_to_talk and not stats.muted)
             self.page.show_stats(stats, self.settings.push_to_talk_key)
-            if self._abx is not None:
-                self._abx.show_stats(stats)
+            self.blind.show_stats(stats)
         else:
             self.exchange.show_stats(stats)
 
@@ -197,7 +194,7 @@ class CallWindow(QMainWindow):
 
     def _end(self, stats: CallStats) -> None:
         self._met = False
-        self._close_abx()
+        self.blind.close()
         self._talk_key.enable(False)
         self._sounds.play("ended")
         self.desk.forget()
@@ -219,21 +216,6 @@ class CallWindow(QMainWindow):
             self.desk.call.set_talk_key(opened)
 
     # dialogs
-
-    def open_abx(self) -> None:
-        if self.desk.call is None or self._abx is not None:
-            return
-        self.page.set_blind(True)
-        self._abx = AbxDialog(self.desk.call, self.settings.recordings_folder(), self)
-        self._abx.finished.connect(self._close_abx)
-        self._abx.show()
-
-    def _close_abx(self) -> None:
-        dialog, self._abx = self._abx, None
-        if dialog is not None:
-            self.page.set_blind(False)
-            dialog.close()
-            dialog.deleteLater()
 
     def open_settings(self) -> None:
         """Also during a call: other devices and processing are used at once."""
@@ -281,7 +263,7 @@ class CallWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
-        self._close_abx()
+        self.blind.close()
         self._sounds.stop()
         self.page.attach(None)
         self.desk.close()

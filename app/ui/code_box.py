@@ -11,6 +11,7 @@ from app.ui.view_models import tr
 from app.ui.widgets import GRID, IconButton, row
 
 COPIED_MS = 1600
+SIDE = 200  # px; five to a module of the usual code
 QUIET_MODULES = 3  # white rim of a QR code; readers want some
 
 
@@ -20,7 +21,7 @@ class QrPicture(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._matrix: list[list[bool]] = []
-        self.setFixedSize(172, 172)
+        self.setFixedSize(SIDE, SIDE)
         self.setAccessibleName(tr("QR code of the link"))
 
     def set_text(self, text: str) -> None:
@@ -53,7 +54,7 @@ class QrPicture(QWidget):
         painter.end()
 
     def sizeHint(self) -> QSize:
-        return QSize(172, 172)
+        return QSize(SIDE, SIDE)
 
 
 class CodeBox(QWidget):

@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.talker import conversation, find_talkers
 from app.ui.application import application
 from app.ui.call_window import CallWindow
+from app.ui.palette import Palette
 from app.ui.theme import theme
 from engine.errors import SottovoceError
 from transport.ice import IceSettings
@@ -31,14 +32,16 @@ from transport.impair import ImpairmentSettings
 from transport.state import RtcSettings
 
 LARGE: Final = (1280, 820)
+MEDIUM: Final = (1080, 680)
 SMALL: Final = (800, 600)
 PATIENCE_S: Final = 90.0  # models load, and the machine may be busy
 LINK: Final = ImpairmentSettings(loss=0.2, delay_ms=60, jitter_ms=30)
 MAX_BYTES: Final = 150_000
 
 
-def few_colours(picture: QImage) -> QImage:
-    """The same picture in its 256 commonest colours, every pixel in the nearest one."""
+def few_colours(picture: QImage, count: int) -> QImage:
+    """The same picture in the theme's colours and its commonest others, ``count`` together; every
+    pixel gets the nearest one."""
     rgb = picture.convertToFormat(QImage.Format.Format_RGB888)
     height, width, stride = rgb.height(), rgb.width(), rgb.bytesPerLine()
     rows = np.frombuffer(rgb.constBits(), np.uint8).reshape(height, stride)[:, : 3 * width]
@@ -46,14 +49,20 @@ def few_colours(picture: QImage) -> QImage:
     codes = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     found, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
     parts = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.int32)
-    common = np.argsort(-counts, kind="stable")[:256]
-    distance = (parts**2).sum(1)[:, None] - 2 * parts @ parts[common].T
-    distance += (parts[common] ** 2).sum(1)
+    palette = theme().palette
+    wanted = [
+        [int(value[i : i + 2], 16) for i in (1, 3, 5)]
+        for name in Palette.__slots__
+        if isinstance(value := getattr(palette, name), str)
+    ]
+    common = np.argsort(-counts, kind="stable")[: count - len(wanted)]
+    colours = np.concatenate([np.array(wanted, np.int32), parts[common]])
+    distance = (parts**2).sum(1)[:, None] - 2 * parts @ colours.T + (colours**2).sum(1)
     indices = np.argmin(distance, axis=1).astype(np.uint8)[places].reshape(height, width)
     padded = np.zeros((height, -(-width // 4) * 4), np.uint8)
     padded[:, :width] = indices
     made = QImage(padded.data, width, height, padded.shape[1], QImage.Format.Format_Indexed8)
-    made.setColorTable([0xFF000000 | int(found[place]) | 0x020202 for place in common])
+    made.setColorTable([0xFF000000 | int(r) << 16 | int(g) << 8 | int(b) for r, g, b in colours])
     return made.copy()
 
 
@@ -107,8 +116,9 @@ class Studio:
         picture = (widget or self.window).grab().toImage()
         path = self.folder / f"{name}.png"
         picture.save(str(path), None, 0)  # the best compression, still lossless
-        if path.stat().st_size > MAX_BYTES:
-            few_colours(picture).save(str(path), None, 0)
+        for count in (256, 96, 48):
+            if path.stat().st_size > MAX_BYTES:
+                few_colours(picture, count).save(str(path), None, 0)
         print(f"{path} {path.stat().st_size // 1000} kB")
 
     def size(self, size: tuple[int, int]) -> None:
@@ -137,8 +147,10 @@ class Studio:
             call.set_impairment(LINK)
         for port in self.ports:
             port.release()
+        self.size(MEDIUM)
         self.live(self.seconds)
         self.shoot("call")
+        self.size(LARGE)
         window.page.header.light.click()
         self.live(2.0)
         self.shoot("details")
@@ -159,8 +171,8 @@ class Studio:
         self.shoot("consent")
         window.page.consent.agree.click()
         self.wait(lambda: mine.stats().recording == "on", "the recording")
-        window.open_abx()
-        dialog = window._abx
+        window.blind.open(mine)
+        dialog = window.blind.dialog
         if dialog is not None:
             dialog.start()
             self.live(1.0)

@@ -104,7 +104,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
 
     # a blind test hides what would give the arms away, and is saved with the recording
     page.details.compare.abx.click()
-    dialog = window._abx
+    dialog = window.blind.dialog
     assert dialog is not None
     qtbot.waitUntil(lambda: "may be heard" in page.header.badge.text(), timeout=5000)
     dialog.count.setValue(4)
