@@ -157,6 +157,7 @@ class EngineWorker:
         pcm = port.read()
         now_ms = self._clock.now_ms()  # of the reading: delays are counted from it
         link = self.network.link if in_call else None
+        self.voice.measured(self.near.encoder.voice)
         self.near.step(pcm, link, now_ms, capture_ms, capture_ms + playback_ms + port.queued_ms())
 
     def _play(self, port: AudioPort, now_ms: float) -> None:

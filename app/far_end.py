@@ -14,12 +14,13 @@ import numpy as np
 from app.delays import FarDelays
 from app.export import EventRow
 from app.far_sound import FarSound
-from app.heard_meter import MISSING, SAMPLES_PER_TICK, HeardMeter
+from app.heard_meter import SAMPLES_PER_TICK, HeardMeter
 from app.levels import LevelMeter
 from app.near_end import mark_of
 from app.stats import Arm, EventMark
 from engine.decoder import SpeechDecoder
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
+from engine.intelligibility import MISSING
 from engine.mel import SAMPLE_RATE_HZ
 from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
 from engine.phonemes import SILENCE

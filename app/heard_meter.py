@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from app.stats import ARMS
-from engine.edit_distance import count_edits, merge_repeats
 from engine.events import TICK_MS, Pcm
+from engine.intelligibility import IntelligibilityMeter
 from engine.mel import SAMPLE_RATE_HZ
 from engine.phonemes import SILENCE
 from engine.recognizer import StreamingRecognizer
@@ -27,16 +27,13 @@ from engine.recognizer import StreamingRecognizer
 log = logging.getLogger(__name__)
 
 NICENESS: Final = 3  # lower would hold the interpreter's lock too long on a busy machine
-WINDOW_S: Final = 10.0
-SETTLE_S: Final = 0.8  # the newest stretch: recognisers and late events are not done with it
+SETTLE_TICKS: Final = 80  # the newest stretch: recognisers and late events are not done with it
 PIECE: Final = SAMPLE_RATE_HZ // 10
 MAX_PIECES: Final = 40  # 4 s of each arm wait at most; drops the oldest
 BUSY_PIECES: Final = 15  # 1.5 s wait: from here on an arm is heard every other DUTY_S only
 DUTY_S: Final = 5.0
 PAUSE_RMS: Final = 10.0 ** (-58.0 / 20.0)
 PAUSE_PIECES: Final = 5  # after half a second of silence nothing needs to be recognised
-MIN_PHONEMES: Final = 6  # fewer say nothing
-MISSING: Final = -1  # a phoneme nobody knows: never matches
 SAMPLES_PER_TICK: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
 
 
@@ -45,9 +42,7 @@ class _Arm:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.said: deque[tuple[int, int]] = deque(maxlen=600)  # position, id; drops the oldest
-        self.heard: deque[tuple[int, int]] = deque(maxlen=600)  # drops the oldest
-        self.deaf: deque[tuple[int, int]] = deque(maxlen=100)  # not listened to; drops the oldest
+        self.meter = IntelligibilityMeter()
         self.pieces: deque[tuple[int, Pcm]] = deque()
         self.collecting: list[Pcm] = []
         self.position = 0  # samples of this arm so far
@@ -67,20 +62,8 @@ class _Arm:
         return self.done
 
     def score(self) -> float | None:
-        end = self.done - int(SETTLE_S * SAMPLE_RATE_HZ)
-        start = end - int(WINDOW_S * SAMPLE_RATE_HZ)
         with self.lock:
-            deaf = list(self.deaf)
-            said = [
-                phoneme
-                for at, phoneme in self.said
-                if start <= at < end and not any(a <= at < b for a, b in deaf)
-            ]
-            heard = [phoneme for at, phoneme in self.heard if start <= at < end]
-        said, heard = merge_repeats(said), merge_repeats(heard)
-        if len(said) < MIN_PHONEMES:
-            return None
-        return max(0.0, 1.0 - count_edits(said, heard).total / len(said))
+            return self.meter.score(self.done // SAMPLES_PER_TICK - SETTLE_TICKS)
 
 
 class HeardMeter:
@@ -98,7 +81,7 @@ class HeardMeter:
         if phoneme != SILENCE:
             meter = self._arms[arm]
             with meter.lock:
-                meter.said.append((position, phoneme))
+                meter.meter.said(position // SAMPLES_PER_TICK, phoneme)
 
     def listen(self, arm: str, pcm: Pcm) -> None:
         """The next samples of an arm, as they would be played."""
@@ -130,7 +113,8 @@ class HeardMeter:
     @staticmethod
     def _miss(meter: _Arm, position: int, piece: Pcm) -> None:
         with meter.lock:
-            meter.deaf.append((position, position + len(piece)))
+            end = position + len(piece)
+            meter.meter.ignore(position // SAMPLES_PER_TICK, end // SAMPLES_PER_TICK)
 
     def _run(self) -> None:
         try:  # Linux gives every thread its own niceness
@@ -166,5 +150,6 @@ class HeardMeter:
             for found in meter.recognizer.push(piece):
                 if found.phoneme != SILENCE:
                     with meter.lock:
-                        meter.heard.append((meter.place(found.start_tick), found.phoneme))
+                        tick = meter.place(found.start_tick) // SAMPLES_PER_TICK
+                        meter.meter.heard(tick, found.phoneme)
         meter.done = position + len(piece)

@@ -1,9 +1,9 @@
 """The adaptation worker: learns the talker's voice during the call, at low priority.
 
-Near sound and the events made of it go in through bounded queues; what comes out is the newest
-descriptor and how like the live talker it is. First the voice is measured (``VoiceEncoder``),
-then improved by analysis by synthesis (``refine``): the far end's synthesizer is ours too, so its
-distance to the microphone can be made smaller. The voice lives in memory only; ``close`` drops it.
+Near sound, the events made of it and the voice the encoder measured go in through bounded queues;
+a better voice comes out, and how like the live talker it is. It is improved by analysis by
+synthesis: the far end's synthesizer is ours too, so its distance to the microphone can be made
+smaller (``engine.adaptation``). The voice lives in memory only; ``close`` drops it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from engine.adaptation import refine
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
-from engine.prosody import ProsodyTracker
-from engine.voice import DVECTOR_DIM, VoiceEncoder, descriptor_vector, embed
+from engine.voice import DVECTOR_DIM, descriptor_vector, embed
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,6 @@ MAX_QUEUED_S = 6.0  # of near sound; drops the oldest
 KEPT_S = 20  # of near sound that the voice is improved by; drops the oldest
 LIVE_S = 4.0  # the live talker is judged by that much of the latest speech
 LIVE_EVERY_S = 6.0
-PITCH_S = 30.0  # of speech: the mean pitch hardly moves after that
 REFINE_AFTER_S = 6.0  # of speech since the last attempt
 MAX_REFINEMENTS = 8  # in a call: after that there is little left to gain
 REFINE_STEPS = 8
@@ -57,7 +55,8 @@ class VoiceWorker:
         self._speech_s = 0.0
         self._live_s = self._refine_s = 0.0  # speech at the last look and the last attempt
         self._refinements = 0
-        self._pitch = ProsodyTracker()
+        self._measured: VoiceDescriptor | None = None
+        self._used: VoiceDescriptor | None = None
         self.ready = threading.Event()
         """Set once everything is loaded: until then the interpreter is often busy."""
         self._thread = threading.Thread(target=self._run, name="adaptation", daemon=True)
@@ -80,6 +79,10 @@ class VoiceWorker:
     def said(self, event: PhonemeEvent) -> None:
         self._events.append(event)
 
+    def measured(self, voice: VoiceDescriptor | None) -> None:
+        """What the encoder thinks of the voice now; a new one replaces what was improved."""
+        self._measured = voice
+
     def close(self) -> None:
         """Stop and forget the voice."""
         self._stop = True
@@ -89,7 +92,7 @@ class VoiceWorker:
             self._queue.clear()
             self._kept = np.zeros(0, np.float32)
         self._events.clear()
-        self.voice = None
+        self.voice = self._measured = self._used = None
 
     def _run(self) -> None:
         try:  # Linux gives every thread its own niceness
@@ -97,19 +100,18 @@ class VoiceWorker:
         except (AttributeError, OSError) as error:
             log.debug("the adaptation worker keeps its priority: %s", error)
         try:
-            encoder = VoiceEncoder()
             embed(np.full(SAMPLE_RATE_HZ, 0.01, np.float32))  # loads now, not when they talk
             self.ready.set()
             while not self._stop:
                 self._wake.wait(1.0)
                 self._wake.clear()
-                self._learn(encoder)
+                self._learn()
         except SottovoceError as error:
             log.warning("the voice is not learned: %s", error)
         finally:
             self.ready.set()
 
-    def _learn(self, encoder: VoiceEncoder) -> None:
+    def _learn(self) -> None:
         with self._lock:
             pieces = list(self._queue)
             self._queue.clear()
@@ -120,12 +122,12 @@ class VoiceWorker:
                 self._position += len(pcm)
         if not pieces or self._stop:
             return
-        if self._speech_s < PITCH_S:
-            self._pitch.push(pcm)
-            encoder.f0_mean_hz = self._pitch.f0_mean_hz()
-        found = encoder.push(pcm)
-        if found is not None:
+        found = self._measured
+        if found is not None and found != self._used:
+            self._used = found
             self._better(found)
+        else:
+            found = None
         if float(np.sqrt(np.mean(pcm**2))) > SPEECH_RMS:
             self._speech_s += len(pcm) / SAMPLE_RATE_HZ
         if self.voice is None:
