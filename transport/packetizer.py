@@ -30,6 +30,7 @@ REPORT_WEIGHT: Final = 0.2  # of a new report: the receiver's window sees some t
 SUDDEN_WEIGHT: Final = 0.7
 SUDDEN_LOSS: Final = 0.12  # a rise by more than chance explains
 CLOCK_WINDOW_EVENTS: Final = 128
+MAX_LAG_SPREAD_MS: Final = 120.0
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Packetizer:
     def set_ceiling(self, ceiling_bps: float) -> None:
         """Change the wire-rate ceiling; holds from the next packet on."""
         self._ceiling_bps = ceiling_bps
-        self._plan = plan_packets(self._report, ceiling_bps, self._plan.interval_ms)
+        self._choose()
 
     def push(self, events: Iterable[PhonemeEvent]) -> None:
         """Take new events, in order of index."""
@@ -84,7 +85,14 @@ class Packetizer:
             )
         self._report = report
         self._acked_index = max(self._acked_index, min(report.acked_index, self._newest_sent()))
-        self._plan = plan_packets(report, self._ceiling_bps, self._plan.interval_ms)
+        self._choose()
+
+    def _choose(self) -> None:
+        # The shortest lag is taken for RECOGNISER_LAG_MS; what the others exceed it by is known.
+        lags_ms = self._lags_ms
+        spread_ms = sum(lags_ms) / len(lags_ms) - min(lags_ms) if lags_ms else 0.0
+        lag_ms = RECOGNISER_LAG_MS + min(spread_ms, MAX_LAG_SPREAD_MS)
+        self._plan = plan_packets(self._report, self._ceiling_bps, self._plan.interval_ms, lag_ms)
 
     def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
         """Packets that leave now, as (RTP timestamp, payload). Never more than a few."""

@@ -47,11 +47,13 @@ class PacketPlan:
     """Copies go on until this long after the first, even when ``copies`` were sent."""
     layers: int
     """Articulation codes of new events, 0 ... 3; copies carry none."""
+    lag_ms: float = RECOGNISER_LAG_MS
+    """From an event's end to its being known, on average."""
 
     @property
     def interval_ms(self) -> float:
         """About how far apart packets leave while someone talks."""
-        return max(40.0, self.age_ms - RECOGNISER_LAG_MS - HALF_EVENT_MS)
+        return max(40.0, self.age_ms - self.lag_ms - HALF_EVENT_MS)
 
     @property
     def wire_bps(self) -> float:
@@ -80,11 +82,13 @@ def plan_packets(
     report: ReceiverReport | None,
     ceiling_bps: float = DEFAULT_CEILING_BPS,
     interval_ms: float | None = None,
+    lag_ms: float = RECOGNISER_LAG_MS,
 ) -> PacketPlan:
     """Choose the plan for what the receiver reports; None before the first report.
 
     ``interval_ms``: how far apart packets were while the report was measured; by default what the
-    plan for this loss would make it. Runs of lost packets are judged against it.
+    plan for this loss would make it. Runs of lost packets are judged against it. ``lag_ms``: how
+    long after their end events become known, on average; it bounds how far apart packets can be.
 
     ===================  ======  ======  =========  ======  =========
     link                 age ms  copies  spread ms  layers  wire kb/s
@@ -110,14 +114,14 @@ def plan_packets(
     copies = 1
     if loss >= 0.01:
         copies = min(MAX_COPIES, max(2, math.ceil(math.log(MISSING_TARGET) / math.log(loss))))
-    plan = PacketPlan(age_ms, copies, 0.0, 3)
+    plan = PacketPlan(age_ms, copies, 0.0, 3, lag_ms)
     budget_bps = _budget_bps(loss)
     if loss >= 0.01 and burst_ms * (1.0 - loss) > BURSTY * (interval_ms or plan.interval_ms):
         # Bursts of mean length b last longer than s with probability exp(-s / b): more packets do
         # not help, more time between the first and the last copy does.
         outlast_ms = burst_ms * math.log(max(loss / MISSING_TARGET, 1.0))
         spread_ms = min(max(outlast_ms, MIN_BURST_SPREAD_MS), MAX_SPREAD_MS)
-        plan = PacketPlan(max(age_ms, 330.0), 2, spread_ms, 3)
+        plan = PacketPlan(max(age_ms, 330.0), 2, spread_ms, 3, lag_ms)
         budget_bps = max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15))
     return _within(plan, min(ceiling_bps, budget_bps))
 
@@ -142,5 +146,5 @@ def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
             age_ms += 10.0
         else:
             break
-        plan = PacketPlan(age_ms, copies, spread_ms, layers)
+        plan = PacketPlan(age_ms, copies, spread_ms, layers, plan.lag_ms)
     return plan
