@@ -6,6 +6,7 @@ words were recognised first, and for the latents handed to other programs. No st
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -55,22 +56,31 @@ def split_segments(segments: Sequence[Segment], ticks: int) -> list[Segment]:
 
 def describe(
     pcm: Pcm, segments: Sequence[Segment], layers: int
-) -> tuple[list[PhonemeEvent], VoiceDescriptor]:
-    """Measure everything an event carries. pcm: [N] → events with ``layers`` codes, and the voice."""
-    ticks = len(pcm) // HOP
+) -> tuple[list[PhonemeEvent], VoiceDescriptor | None]:
+    """Measure everything an event carries. pcm: [N] → events and the voice, None if nobody speaks.
+
+    As in a call, silence has no articulation codes, and none is an event before the first phoneme.
+    """
     tracker = _tracked(pcm)
-    events = []
-    for index, (phoneme, start, duration) in enumerate(split_segments(segments, ticks)):
+    events: list[PhonemeEvent] = []
+    for phoneme, start, duration in split_segments(segments, len(pcm) // HOP):
+        if phoneme == SILENCE and (not events or events[-1].is_silence):
+            continue
         prosody = tracker.measure(start, duration)
         spoken = prosody.voiced and phoneme != SILENCE
         pitch = prosody.pitch if spoken else (0, 0)
-        events.append(PhonemeEvent(index, phoneme, start, duration, spoken, pitch, prosody.energy))
-    voice = VoiceEncoder().describe(pcm)
+        events.append(
+            PhonemeEvent(len(events), phoneme, start, duration, spoken, pitch, prosody.energy)
+        )
+    voice = None
+    with contextlib.suppress(SottovoceError):  # nobody spoke: there is no voice to describe
+        voice = VoiceEncoder().describe(pcm)
     if layers > 0:
         encoder = ArticulationEncoder()
-        codes = [encoder.encode(*view) for view in _views(pcm, events, voice, tracker)]
+        views = _views(pcm, events, voice, tracker)
         events = [
-            replace(event, codes=code[:layers]) for event, code in zip(events, codes, strict=True)
+            event if event.is_silence else replace(event, codes=encoder.encode(*view)[:layers])
+            for event, view in zip(events, views, strict=True)
         ]
     return events, voice
 
