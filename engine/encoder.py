@@ -6,6 +6,7 @@ phoneme is decided and its neighbourhood was heard. Long silence is one event an
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 
@@ -99,7 +100,8 @@ class SpeechEncoder:
         self._prosody.flush()
         self._waiting += self._recognizer.flush()
         if self._voice is None and self._voice_encoder is not None:
-            self.set_voice(self._voice_encoder.describe(self._audio))
+            with contextlib.suppress(SottovoceError):  # nobody spoke: there is no voice to describe
+                self.set_voice(self._voice_encoder.describe(self._audio))
         return self._describe_ready(final=True)
 
     def _describe_ready(self, final: bool) -> list[PhonemeEvent]:
