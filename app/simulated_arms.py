@@ -34,7 +34,8 @@ from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
 STEP_MS = 20
 SAMPLES_A_MS = SAMPLE_RATE_HZ // 1000
 OPUS_LOOKAHEAD_MS = 6.5  # libopus at 16 kHz: what its output lags behind its input
-TAIL_MS = 4_000  # how long the far end goes on listening after the near end stopped
+REPAIR_MS = 1_000  # how long the near end goes on sending copies after its last sample
+TAIL_MS = 3_000  # how long the far end goes on listening after that, besides the link's delay
 
 
 @dataclass(slots=True)
@@ -114,6 +115,8 @@ class _Crossing:
     def __init__(self, arm: str, settings: ImpairmentSettings, seed: int) -> None:
         self.arm = arm
         self.near, self.far = loopback_pair(settings, seed)
+        queue_ms = settings.queue_ms if settings.rate_bps or settings.trace else 0.0
+        self.tail_ms = TAIL_MS + settings.delay_ms + settings.jitter_ms + queue_ms
         self._sent: list[PacketRow] = []
         self._arrivals: dict[int, float] = {}
 
@@ -179,10 +182,11 @@ class PhonemeArm:
         """Let the whole call pass. ``seconds`` is how long the near end speaks."""
         end_ms = seconds * 1000.0
         now_ms = 0.0
-        while now_ms < end_ms + TAIL_MS:
+        while now_ms < end_ms + REPAIR_MS + self._crossing.tail_ms:
             self._speak_out(now_ms)
             now_ms += STEP_MS
-            self._near_step(now_ms, final=now_ms >= end_ms)
+            if now_ms < end_ms + REPAIR_MS:
+                self._near_step(now_ms, final=now_ms >= end_ms)
             self._far_step(now_ms)
         run = self._run
         self._crossing.close_books(run, now_ms)
@@ -289,7 +293,7 @@ class OpusArm:
     def run(self, seconds: float) -> ArmRun:
         """Let the whole call pass. ``seconds`` is how long the near end speaks."""
         now_ms = 0.0
-        while now_ms < seconds * 1000.0 + TAIL_MS:
+        while now_ms < seconds * 1000.0 + self._crossing.tail_ms:
             self._speak_out(now_ms)
             now_ms += STEP_MS
             self._near_step(now_ms)
