@@ -49,6 +49,8 @@ MAX_QUEUE_MS: Final = 240.0
 STATS_MS: Final = 50.0
 LOADING_S: Final = 30.0  # for the adaptation worker's models, at most
 SCORES_MS: Final = 1000.0
+LATE_MS: Final = 60.0  # more than a step of encoding and one of decoding together
+LATE_MEMORY: Final = 0.05
 HEARD: Final = 2 * 16_000  # samples of heard sound kept for a window; drops the newest
 PACKET_OVERHEAD: Final = 50  # IPv4, UDP, RTP and the SRTP tag
 
@@ -86,6 +88,7 @@ class EngineWorker:
         self._stats_ms = self._scores_ms = self._second_ms = 0.0
         self._queue_ms = MIN_QUEUE_MS
         self._underruns = 0
+        self._late_ms = 0.0  # how much sound waits at each step, lately
         self._port: AudioPort | None = None
         self._last_received: dict[str, int] = {}
         self._warm_up()
@@ -155,6 +158,9 @@ class EngineWorker:
     def _hear(self, port: AudioPort, in_call: bool) -> None:
         capture_ms, playback_ms = port.latency_ms()
         pcm = port.read()
+        if in_call:
+            self._late_ms += (len(pcm) / 16 - self._late_ms) * LATE_MEMORY
+            self.meter.pressed = self.voice.pressed = self._late_ms > LATE_MS
         now_ms = self._clock.now_ms()  # of the reading: delays are counted from it
         link = self.network.link if in_call else None
         self.voice.measured(self.near.encoder.voice)

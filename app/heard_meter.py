@@ -32,6 +32,7 @@ PIECE: Final = SAMPLE_RATE_HZ // 10
 MAX_PIECES: Final = 40  # 4 s of each arm wait at most; drops the oldest
 BUSY_PIECES: Final = 15  # 1.5 s wait: from here on an arm is heard every other DUTY_S only
 DUTY_S: Final = 5.0
+PRESSED_CYCLE: Final = 4  # of so many stretches one is heard while the call itself runs late
 PAUSE_RMS: Final = 10.0 ** (-58.0 / 20.0)
 PAUSE_PIECES: Final = 5  # after half a second of silence nothing needs to be recognised
 SAMPLES_PER_TICK: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
@@ -71,6 +72,8 @@ class HeardMeter:
 
     def __init__(self) -> None:
         self._arms: dict[str, _Arm] = {arm: _Arm() for arm in ARMS}
+        self.pressed = False
+        """Set while the engine worker runs late: the call comes first, the meter listens little."""
         self._wake = threading.Event()
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
@@ -137,8 +140,9 @@ class HeardMeter:
             position, piece = meter.pieces.popleft()
         except IndexError:  # the engine worker dropped it meanwhile
             return
-        turn = int(position / SAMPLE_RATE_HZ / DUTY_S) % 2 == int(odd)
-        if len(meter.pieces) >= BUSY_PIECES and not turn:
+        cycle = PRESSED_CYCLE if self.pressed else 2
+        turn = int(position / SAMPLE_RATE_HZ / DUTY_S) % cycle == int(odd)
+        if (self.pressed or len(meter.pieces) >= BUSY_PIECES) and not turn:
             self._miss(meter, position, piece)
             meter.done = position + len(piece)
             return

@@ -44,6 +44,8 @@ class VoiceWorker:
         self.steps = 0
         """How often the voice got better: descriptors measured and improvements found."""
         self.dropped = 0
+        self.pressed = False
+        """Set while the engine worker runs late: improving the voice can wait."""
         self._queue: deque[Pcm] = deque()
         self._queued = 0
         self._events: deque[PhonemeEvent] = deque(maxlen=300)  # drops the oldest
@@ -130,9 +132,9 @@ class VoiceWorker:
             found = None
         if float(np.sqrt(np.mean(pcm**2))) > SPEECH_RMS:
             self._speech_s += len(pcm) / SAMPLE_RATE_HZ
-        if self.voice is None:
+        if self.voice is None or (self.pressed and found is None):
             return
-        if self._speech_s - self._refine_s > REFINE_AFTER_S:
+        if not self.pressed and self._speech_s - self._refine_s > REFINE_AFTER_S:
             self._refine_s = self._speech_s
             if self._refinements < MAX_REFINEMENTS:
                 self._refinements += 1
