@@ -21,6 +21,7 @@ from engine.events import TICK_MS
 from engine.phonemes import SILENCE
 
 PIXELS_PER_MS: Final = 0.16  # a short consonant (60 ms) has room for one symbol
+MAX_QUEUE_MS: Final = 1500.0  # more was never queued before a loudspeaker
 PITCH_LOW_HZ: Final = 70.0
 PITCH_HIGH_HZ: Final = 400.0
 BOX_HEIGHT: Final = 30.0
@@ -35,9 +36,20 @@ def near_offset_ms(events: Sequence[EventMark]) -> float:
     return min(e.at_ms - (e.start_tick + e.duration_ticks) * TICK_MS for e in recent)
 
 
-def begin_ms(event: EventMark, offset_ms: float) -> float:
-    """When ``event`` began on the call's clock: far ones say so, near ones by their ticks."""
-    return event.at_ms if event.side == "far" else event.start_tick * TICK_MS + offset_ms
+def begins_ms(events: Sequence[EventMark], offset_ms: float) -> list[float]:
+    """When each event began on the call's clock: near ones by their ticks, far ones when they were
+    spoken. Far ones that were rendered in one go are heard one after the other."""
+    if events and events[0].side == "near":
+        return [event.start_tick * TICK_MS + offset_ms for event in events]
+    begins: list[float] = []
+    free_ms = -math.inf
+    for event in events:
+        begin = max(event.at_ms, free_ms)
+        if begin - event.at_ms > MAX_QUEUE_MS:
+            begin = event.at_ms
+        begins.append(begin)
+        free_ms = begin + event.duration_ticks * TICK_MS
+    return begins
 
 
 class PhonemeStream(QWidget):
@@ -117,9 +129,9 @@ class PhonemeStream(QWidget):
         width, offset = self.width(), self._offset_ms or 0.0
         pitch: list[list[QPointF]] = [[]]
         last_end = -1e9
-        for mark in self._events:
+        for mark, begin in zip(self._events, begins_ms(self._events, offset), strict=True):
             length = mark.duration_ticks * TICK_MS * PIXELS_PER_MS
-            x = width - (self._now_ms - begin_ms(mark, offset)) * PIXELS_PER_MS
+            x = width - (self._now_ms - begin) * PIXELS_PER_MS
             if x + length < 0 or x > width:
                 continue
             if mark.phoneme != SILENCE or mark.kind == "missing":

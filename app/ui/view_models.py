@@ -16,6 +16,7 @@ from app.settings import clean_name
 from app.stats import CallStats
 
 Light = Literal["good", "warn", "danger", "muted"]
+BUSY_MS: Final = 1500.0  # no idle computer takes so long to recognise a phoneme
 MIN_BPS: Final = 10.0  # what the logarithmic scale shows as nothing
 
 
@@ -98,6 +99,8 @@ def judge(stats: CallStats) -> Quality:
     loss = stats.loss.get(stats.arm, 0.0)
     if understood is not None and understood < 0.5:
         return Quality("danger", tr("Poor"), tr("Less than half of what is said is understood."))
+    if stats.arm == "phonemes" and stats.delay_stages_ms.get("recognise", 0.0) > BUSY_MS:
+        return Quality("danger", tr("Poor"), tr("Their computer is too busy to recognise speech."))
     if delay_ms > 1000.0:
         return Quality("danger", tr("Poor"), tr("Words take more than a second to arrive."))
     if understood is not None and understood < 0.75:
