@@ -15,7 +15,7 @@ import numpy as np
 from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS, TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
-from engine.mel import HOP, WINDOW, log_mel
+from engine.mel import HOP, LOG_FLOOR, N_MELS, WINDOW, log_mel
 from engine.phonemes import SILENCE
 from engine.prosody import LATENCY_TICKS, ProsodyTracker
 from engine.recognizer import DELAY_MS, RecognizedPhoneme, StreamingRecognizer
@@ -180,8 +180,10 @@ class SpeechEncoder:
         """Log-mel frames [count, 80] from ``first_tick``; what was not heard repeats the edge."""
         low = max(first_tick - EDGE_TICKS, self._audio_tick)
         start = (low - self._audio_tick) * HOP
-        stop = (first_tick + count + EDGE_TICKS - self._audio_tick) * HOP
+        stop = max(0, first_tick + count + EDGE_TICKS - self._audio_tick) * HOP
         frames = log_mel(self._audio[start:stop])
+        if len(frames) == 0:  # a pause so long that its beginning is forgotten
+            return np.full((count, N_MELS), np.log(LOG_FLOOR), np.float32)
         wanted = np.arange(first_tick - low, first_tick - low + count)
         return np.ascontiguousarray(frames[np.clip(wanted, 0, max(0, len(frames) - 1))])
 
