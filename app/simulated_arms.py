@@ -140,13 +140,17 @@ class _Crossing:
             self._arrivals.setdefault(packet.sequence_number, round(packet.arrival_ms, 3))
         return packets
 
-    def close_books(self, run: ArmRun, now_ms: float) -> None:
-        run.packets = [
-            row._replace(arrival_ms=self._arrivals.get(row.sequence_number)) for row in self._sent
-        ]
+    def count_wire(self, run: ArmRun, now_ms: float) -> None:
+        """Note what both directions have sent by now: called when the near end stops sending, as
+        what the empty line says to itself afterwards is no part of the call."""
         run.stats = self._arm_stats(self.near, self.arm, now_ms)
         back = self.far.stats(now_ms)
         run.feedback_bytes = back.phonemes.wire_bytes_sent + back.opus.wire_bytes_sent
+
+    def count_packets(self, run: ArmRun) -> None:
+        run.packets = [
+            row._replace(arrival_ms=self._arrivals.get(row.sequence_number)) for row in self._sent
+        ]
 
 
 @lru_cache(maxsize=1)
@@ -187,9 +191,10 @@ class PhonemeArm:
             now_ms += STEP_MS
             if now_ms < end_ms + REPAIR_MS:
                 self._near_step(now_ms, final=now_ms >= end_ms)
+                self._crossing.count_wire(self._run, now_ms)
             self._far_step(now_ms)
         run = self._run
-        self._crossing.close_books(run, now_ms)
+        self._crossing.count_packets(run)
         said = {row.event.index for row in run.events if row.side == "near"}
         run.events_sent = len(said)
         run.events_lost = len(said - self._spoken)  # too late to be spoken is lost as well
@@ -297,12 +302,14 @@ class OpusArm:
             self._speak_out(now_ms)
             now_ms += STEP_MS
             self._near_step(now_ms)
+            if now_ms <= seconds * 1000.0 + self._frame_ms:
+                self._crossing.count_wire(self._run, now_ms)
             for packet in self._crossing.receive(now_ms):
                 self._playout.push(
                     packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_ms
                 )
         run = self._run
-        self._crossing.close_books(run, now_ms)
+        self._crossing.count_packets(run)
         run.events_sent = len(run.packets)
         run.events_lost = max(0, run.packets_lost - self._playout.stats().frames_fec)
         run.events_concealed = run.events_lost  # what FEC does not bring back is concealed
