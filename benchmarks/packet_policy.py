@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -24,7 +25,13 @@ from transport.depacketizer import Depacketizer
 from transport.impair import Impairment, ImpairmentSettings
 from transport.link import MediaPacket
 from transport.packetizer import Packetizer
-from transport.policy import DEFAULT_CEILING_BPS, HEADER_BYTES, RECOGNISER_LAG_MS, plan_packets
+from transport.policy import (
+    BATCH_MS,
+    DEFAULT_CEILING_BPS,
+    HEADER_BYTES,
+    RECOGNISER_LAG_MS,
+    plan_packets,
+)
 from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -90,7 +97,8 @@ def simulate(
 ) -> Outcome:
     """One talker, one listener; reports cross a link as bad on their way back.
 
-    ``lag_ms``: from an event's end at the microphone to its being known to the sender.
+    ``lag_ms``: the least from an event's end at the microphone to its being known; the recogniser
+    thinks every BATCH_MS, so it is up to that much longer.
     """
     forward, backward = Impairment(link, seed), Impairment(link, seed + 1000)
     sender, parser = Packetizer(ceiling_bps), Depacketizer()
@@ -98,7 +106,9 @@ def simulate(
     tie, sequence = count(), count()
     arriving: list[tuple[float, int, MediaPacket]] = []
     reports: list[tuple[float, int, ReceiverReport]] = []
-    known_ms = [event.end_tick * TICK_MS + lag_ms for event in events]
+    known_ms = [
+        math.ceil((event.end_tick * TICK_MS + lag_ms) / BATCH_MS) * BATCH_MS for event in events
+    ]
     sent: list[tuple[float, int]] = []
     spoken_ms: dict[int, float] = {}
     arrived: set[int] = set()

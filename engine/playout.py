@@ -31,9 +31,10 @@ TOLERANCE_MS: Final = 20.0  # deviation from the line that is left alone
 MAX_BEHIND_MS: Final = 800.0  # events that far behind the line are skipped, not replayed
 HURRY_MS: Final = 50.0  # that far behind, consonants are shortened too
 RUSH_MS: Final = 100.0  # that far behind, everything is spoken in three fifths of its time
+MIN_EXPAND_TICKS: Final = 6  # also where arrivals are regular: it may be the end of a sentence
 MAX_EXPAND_TICKS: Final = 25
 EXPAND_STEP_TICKS: Final = 3
-EXPAND_FADE_DB: Final = 1.5  # a step
+EXPAND_FADE_DB: Final = 2.5  # a step
 CONCEAL_FADE_DB: Final = 5.0  # an event
 MAX_CONCEALED_RUN: Final = 6  # further missing events are silence
 SILENCE_STEP_TICKS: Final = 2
@@ -108,6 +109,13 @@ class ArrivalHistory:
         return min(late_ms + margin_ms, known[0] + MAX_OFFSET_SPAN_MS)
 
     @property
+    def patience_ticks(self) -> int:
+        """How long a late event is worth waiting for: about as much as arrivals vary."""
+        late_ms = self.offset_ms
+        varied_ms = 0.0 if late_ms is None else late_ms - self.median_ms
+        return min(max(round(varied_ms / TICK_MS), MIN_EXPAND_TICKS), MAX_EXPAND_TICKS)
+
+    @property
     def median_ms(self) -> float:
         return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
 
@@ -133,7 +141,8 @@ class Playout:
         if event.index not in self._arrived_ms:
             self._received += 1
             self._arrived_ms[event.index] = now_ms
-            self._arrivals.add(now_ms - event.start_tick * TICK_MS, now_ms)
+            if not event.is_silence:  # a pause may be known only when it ends; nobody waits for it
+                self._arrivals.add(now_ms - event.start_tick * TICK_MS, now_ms)
             while len(self._arrived_ms) > BUFFER_EVENTS:  # drops the oldest
                 self._arrived_ms.pop(next(iter(self._arrived_ms)))
         if self._next_index is not None and event.index < self._next_index:
@@ -177,6 +186,8 @@ class Playout:
             event = self._waiting[index]
             if self._behind_ms(event.start_tick, now_ms, offset_ms) <= MAX_BEHIND_MS:
                 return
+            if event.is_silence and index == self._next_index:
+                return  # takes no time to catch up with
             del self._waiting[index]
             if self._next_index is not None:
                 self._lost += index - self._next_index
@@ -244,7 +255,11 @@ class Playout:
     def _starve(self) -> PlayoutStep:
         """Nothing to speak: hold the last phoneme at falling energy, then keep silent."""
         last = self._last
-        if last is None or last.is_silence or self._stretched_ticks >= MAX_EXPAND_TICKS:
+        if (
+            last is None
+            or last.is_silence
+            or self._stretched_ticks >= self._arrivals.patience_ticks
+        ):
             return self._silence(SILENCE_STEP_TICKS)
         self._stretched_ticks += EXPAND_STEP_TICKS
         self._expanded += EXPAND_STEP_TICKS

@@ -31,6 +31,7 @@ SUDDEN_WEIGHT: Final = 0.7
 SUDDEN_LOSS: Final = 0.12  # a rise by more than chance explains
 CLOCK_WINDOW_EVENTS: Final = 128
 MAX_LAG_SPREAD_MS: Final = 120.0
+PAUSE_PATIENCE_MS: Final = 400.0
 
 
 @dataclass(slots=True)
@@ -111,13 +112,19 @@ class Packetizer:
     def _watch_clock(self, now_ms: float) -> None:
         for event in self._pending:
             if event.index > self._seen_index:
-                self._lags_ms.append(now_ms - event.end_tick * TICK_MS)
                 self._seen_index = event.index
+                if event.is_silence:  # pauses are known late: they say nothing about the rest
+                    continue
+                self._lags_ms.append(now_ms - event.end_tick * TICK_MS)
 
     def _age_ms(self, now_ms: float) -> float:
-        """How long ago the oldest pending event began, on the talker's own time line."""
-        began_ms = self._pending[0].start_tick * TICK_MS + min(self._lags_ms) - RECOGNISER_LAG_MS
-        return now_ms - began_ms
+        """How long ago the oldest pending event began, on the talker's own time line. A pause
+        hurries nobody: it waits for what follows, but not for ever."""
+        oldest = next((e for e in self._pending if not e.is_silence), None)
+        patience_ms = 0.0 if oldest else PAUSE_PATIENCE_MS
+        begin_ms = (oldest or self._pending[0]).start_tick * TICK_MS
+        shortest_ms = min(self._lags_ms) if self._lags_ms else RECOGNISER_LAG_MS
+        return now_ms - begin_ms - shortest_ms + RECOGNISER_LAG_MS - patience_ms
 
     def _newest_sent(self) -> int:
         return self._history[-1].event.index if self._history else -1
