@@ -84,7 +84,7 @@ def _encoder() -> ctranslate2.models.Whisper:
 
     path = Path(spec.submodule_search_locations[0]) / "model"
     return ctranslate2.models.Whisper(
-        str(path), device="cpu", compute_type="int8", inter_threads=1, intra_threads=1
+        str(path), device="cpu", compute_type="int8", inter_threads=4, intra_threads=1
     )
 
 
