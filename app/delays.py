@@ -72,6 +72,10 @@ class NearDelays:
         self._zero.add(now_ms - latency_ms - total / 16.0)
         self._capture.add(latency_ms + samples / 32.0)  # on average half the block has waited
 
+    def on_skip(self) -> None:
+        """Samples were left out: ticks count from another moment now."""
+        self._zero = Average(memory=200)
+
     def on_event(self, start_tick: int, now_ms: float) -> None:
         whole_ms = now_ms - (self._zero.value + start_tick * TICK_MS)
         self._recognise.add(max(0.0, whole_ms - self._capture.value))

@@ -8,6 +8,7 @@ plain values here or read what it publishes. It never waits for the network, the
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEP_MS: Final = 10.0
+SWITCH_S: Final = 0.0005  # torch gives the interpreter away at every call: get it back soon
 MIN_QUEUE_MS: Final = 40.0  # sound handed to the device ahead of time, at least
 MAX_QUEUE_MS: Final = 240.0
 STATS_MS: Final = 50.0
@@ -67,6 +69,7 @@ class EngineWorker:
         clock: Clock,
     ) -> None:
         torch.set_num_threads(1)
+        sys.setswitchinterval(SWITCH_S)
         self.switches = switches
         self.network = network
         self.recording = recording

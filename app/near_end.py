@@ -92,6 +92,7 @@ class NearEnd:
         the loudspeaker to hearing its echo."""
         if len(pcm) > MAX_STEP:
             self.skipped += len(pcm) - MAX_STEP
+            self.delays.on_skip()
             pcm = pcm[-MAX_STEP:]
         clean = self.guard.clean(pcm, echo_ms)
         self.level.push(clean, now_ms)
