@@ -51,7 +51,9 @@ class PredictedFrames:
             with np.load(path) as file:
                 return cls(file["mel"], file["f0_hz"], file["first_frame"], file["lengths"])
         except (OSError, KeyError, ValueError) as error:
-            raise SottovoceError(f"Cannot read {path} ({error}): delete it and run again.") from error
+            raise SottovoceError(
+                f"Cannot read {path} ({error}): delete it and run again."
+            ) from error
 
     def save(self, path: Path) -> None:
         partial = path.with_name(f"{path.stem}.partial.npz")
