@@ -2,7 +2,8 @@
 
 The same encoder, packets, playout and decoder as in a call, faster than real time, and the same
 samples for the same seed. Each arm has its own link with the same settings and seed. The far
-end's sound keeps its delay: shifted back by ``delay_ms_median`` it lies on the near end's.
+end's sound keeps its delay: shifted back by ``delay_ms_commonest`` it lies on the near end's, but
+for the stretches in which playout was on its way from one delay to another.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class SimulationResult:
 
     def aligned(self, arm: str) -> Pcm:
         """The far end's sound with its delay removed, as long as the near end's."""
-        skip = round(self.report[arm]["delay_ms_median"] * SAMPLE_RATE_HZ / 1000)
+        skip = round(self.report[arm]["delay_ms_commonest"] * SAMPLE_RATE_HZ / 1000)
         out = np.zeros(len(self.near), np.float32)
         part = self.far[arm][skip : skip + len(out)]
         out[: len(part)] = part
