@@ -1,19 +1,39 @@
-"""``python -m benchmarks``: the codec matrix, then the link matrix. Options go to both."""
+"""``make bench``: every benchmark, one after the other, each in a process of its own.
+
+    python -m benchmarks                 all of them
+    python -m benchmarks codec_matrix    only this one; what follows goes to it
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
-from benchmarks import codec_matrix, link_matrix
+FOLDER = Path(__file__).resolve().parent
 
-SHARED = ("--quick", "--clips", "--out")
+
+def programs() -> list[str]:
+    """The modules here that can be run, by name."""
+    return [
+        path.stem
+        for path in sorted(FOLDER.glob("*.py"))
+        if not path.stem.startswith("_") and "\ndef main(" in path.read_text(encoding="utf-8")
+    ]
 
 
 def main(arguments: list[str]) -> int:
-    if any(a in ("-h", "--help") for a in arguments):
-        print(f"{__doc__}\nShared options: {' '.join(SHARED)}")
-        return 0
-    return codec_matrix.main(arguments) or link_matrix.main(arguments)
+    known = programs()
+    chosen, more = (known, []) if not arguments else (arguments[:1], arguments[1:])
+    if chosen[0] not in known:
+        print(f"No benchmark is called {chosen[0]}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    worst = 0
+    for name in chosen:
+        print(f"== {name}", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{name}", *more]
+        worst = max(worst, subprocess.run(command, check=False, cwd=FOLDER.parent).returncode)
+    return worst
 
 
 if __name__ == "__main__":
