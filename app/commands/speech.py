@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,13 @@ from engine.errors import SottovoceError
 if TYPE_CHECKING:
     from engine.codec import EncodedSpeech
     from engine.events import VoiceDescriptor
+
+
+class Recognizer(StrEnum):
+    """How ``encode`` finds the phonemes."""
+
+    streaming = "streaming"
+    best = "best"
 
 
 def load_sotto(path: Path) -> EncodedSpeech:
@@ -61,6 +69,9 @@ def encode(
     layers: int = typer.Option(
         3, min=0, max=3, help="Articulation layers: 0 is the smallest, 3 the closest."
     ),
+    recognizer: Recognizer = typer.Option(
+        Recognizer.streaming, help="As in a call, or by way of words: slower, fewer wrong sounds."
+    ),
 ) -> None:
     """Encode a recording to a .sotto file.
 
@@ -72,7 +83,7 @@ def encode(
     pcm = read_wav(source)  # before the models are loaded: a wrong file is refused at once
     from engine.codec import SpeechCodec
 
-    encoded = SpeechCodec().encode(pcm, layers=layers)
+    encoded = SpeechCodec().encode(pcm, layers=layers, recognizer=recognizer.value)
     encoded.save(target)
     facts = describe(encoded)
     typer.echo(
