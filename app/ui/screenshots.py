@@ -1,7 +1,8 @@
-"""Takes the pictures of the README: ``python -m app.ui.screenshots FOLDER``, under any display.
+"""Takes the pictures of the README: ``python -m app.ui.screenshots [FOLDER [SECONDS [SLOWER]]]``.
 
 Two real calls talk to each other over sockets on this machine while the window of one of them is
-photographed in every state, light and dark, large and 800 by 600.
+photographed in every state, light and dark, large and 800 by 600. Two talkers, four recognisers
+and a camera want four processor cores; ``SLOWER`` lets all clocks run slower where there are less.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from app.call import Call
 from app.settings import Settings
 from app.talker import conversation, find_talkers
 from app.ui.application import application
-from app.ui.call_window import CallWindow
+from app.ui.call_window import POLL_MS, CallWindow
 from app.ui.palette import Palette
 from app.ui.theme import theme
 from engine.errors import SottovoceError
@@ -66,10 +67,16 @@ def few_colours(picture: QImage, count: int) -> QImage:
     return made.copy()
 
 
+def slow_time(factor: float) -> None:
+    """From now on every clock of this process runs ``factor`` times slower than life."""
+    real, began_s = time.monotonic, time.monotonic()
+    time.monotonic = lambda: began_s + (real() - began_s) / factor
+
+
 class Studio:
     """Two people, one window, and a folder for the pictures."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, seconds: float, slower: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.application: QApplication = application("light")
@@ -87,6 +94,7 @@ class Studio:
         self.window = CallWindow(
             settings, lambda _settings: self.calls[0], save=lambda _settings: None
         )
+        self.window._timer.setInterval(round(POLL_MS * slower))
 
     def _call(self, number: int, name: str) -> Call:
         settings = Settings(
@@ -111,6 +119,17 @@ class Studio:
     def live(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() > end_s, "the clock")
+
+    def hear(self) -> None:
+        """Until the other side has talked for a while."""
+        mine = self.calls[0]
+
+        def talking() -> bool:
+            since_ms = 1000.0 * mine.stats().seconds - 5000.0
+            heard = [e for e in mine.far_events() if e.at_ms > since_ms and e.phoneme]
+            return len(heard) > 25
+
+        self.wait(talking, "the other side to talk")
 
     def shoot(self, name: str, widget: QWidget | None = None) -> None:
         picture = (widget or self.window).grab().toImage()
@@ -149,14 +168,17 @@ class Studio:
             port.release()
         self.size(MEDIUM)
         self.live(self.seconds)
+        self.hear()
         self.shoot("call")
         self.size(LARGE)
         window.page.header.light.click()
         self.live(2.0)
+        self.hear()
         self.shoot("details")
         self.look("dark")
         window.page.details.open("voice")
         self.live(1.0)
+        self.hear()
         self.shoot("details-dark")
         window.page.details.open("link")
         window.page.details.link.choose_preset("train")
@@ -219,7 +241,9 @@ def main(arguments: list[str]) -> int:
     """Returns the exit code."""
     folder = Path(arguments[0]) if arguments else Path("assets/screenshots")
     seconds = float(arguments[1]) if len(arguments) > 1 else 45.0
-    studio = Studio(folder, seconds)
+    slower = max(1.0, float(arguments[2])) if len(arguments) > 2 else 1.0
+    slow_time(slower)
+    studio = Studio(folder, seconds, slower)
     try:
         studio.take_all()
     except SottovoceError as error:

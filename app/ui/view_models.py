@@ -17,6 +17,7 @@ from app.stats import CallStats
 
 Light = Literal["good", "warn", "danger", "muted"]
 BUSY_MS: Final = 1500.0  # no idle computer takes so long to recognise a phoneme
+LATE_MS: Final = 1500.0  # people begin to talk into each other
 MIN_BPS: Final = 10.0  # what the logarithmic scale shows as nothing
 
 
@@ -101,8 +102,8 @@ def judge(stats: CallStats) -> Quality:
         return Quality("danger", tr("Poor"), tr("Less than half of what is said is understood."))
     if stats.arm == "phonemes" and stats.delay_stages_ms.get("recognise", 0.0) > BUSY_MS:
         return Quality("danger", tr("Poor"), tr("Their computer is too busy to recognise speech."))
-    if delay_ms > 1000.0:
-        return Quality("danger", tr("Poor"), tr("Words take more than a second to arrive."))
+    if delay_ms > LATE_MS:
+        return Quality("danger", tr("Poor"), tr("Words arrive so late that talking is hard."))
     if understood is not None and understood < 0.75:
         return Quality("warn", tr("Fair"), tr("Some words are hard to understand."))
     if delay_ms > 600.0:

@@ -57,7 +57,7 @@ def test_hostile_names_become_safe_ones() -> None:
         ({"intelligibility": {"phonemes": 0.6, "opus": 0.9}}, "warn"),
         ({"intelligibility": {"phonemes": 0.3, "opus": 0.9}}, "danger"),
         ({"delay_stages_ms": dict.fromkeys(DELAY_STAGES, 120.0)}, "warn"),
-        ({"delay_stages_ms": dict.fromkeys(DELAY_STAGES, 200.0)}, "danger"),
+        ({"delay_stages_ms": dict.fromkeys(DELAY_STAGES, 260.0)}, "danger"),
         ({"state": CallState.RECONNECTING}, "danger"),
         ({"state": CallState.CONNECTING}, "muted"),
     ],
