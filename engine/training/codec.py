@@ -36,7 +36,7 @@ LEARNING_RATE = 1.5e-3
 JUDGE_RATE = 4e-4
 SCORE_EVERY_S = 240.0
 EMA_DECAY = 0.998
-LOOSENING = 1.1  # the discriminator trades some L1 for sharpness and likeness: more is a failure
+LOOSENING = 1.02  # the discriminator may cost this much L1; at 1.08 it measurably cost words
 
 
 def _half_precision(device: torch.device) -> torch.autocast:
