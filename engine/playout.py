@@ -21,7 +21,7 @@ from engine.synthesizer import SpokenEvent
 
 BUFFER_EVENTS: Final = 512
 LATENESS_EVENTS: Final = 256  # about 22 s of speech: older arrivals are forgotten
-QUANTILE: Final = 0.96  # the few later ones stretch the phoneme before them
+QUANTILE: Final = 0.95  # the few later ones stretch the phoneme before them
 MARGIN_MS: Final = 5.0
 FIRST_MARGIN_MS: Final = 60.0  # until FIRST_EVENTS have shown how regular the link is
 FIRST_EVENTS: Final = 24

@@ -35,8 +35,9 @@ MISSING_TARGET: Final = 0.004
 MAX_COPIES: Final = 9
 MAX_SPREAD_MS: Final = 1500.0
 MIN_BURST_SPREAD_MS: Final = 750.0
-BURSTY: Final = 1.5
-"""Runs of lost packets this many times as long as independent losses would make are bursts."""
+BURSTY: Final = ((0.25, 1.2), (1.0, 1.5))
+"""(loss below, times): runs of lost packets that many times as long as independent losses make
+are bursts. Where much is lost, taking chance for bursts would cost delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ def plan_packets(
         copies = min(MAX_COPIES, max(2, math.ceil(math.log(MISSING_TARGET) / math.log(loss))))
     plan = PacketPlan(age_ms, copies, 0.0, 3, lag_ms)
     budget_bps = _budget_bps(loss)
-    if loss >= 0.01 and burst_ms * (1.0 - loss) > BURSTY * (interval_ms or plan.interval_ms):
+    usual_ms = (interval_ms or plan.interval_ms) / (1.0 - loss)
+    bursty = next(times for below, times in BURSTY if loss < below)
+    if loss >= 0.01 and burst_ms > bursty * usual_ms:
         # Bursts of mean length b last longer than s with probability exp(-s / b): more packets do
         # not help, more time between the first and the last copy does.
         outlast_ms = burst_ms * math.log(max(loss / MISSING_TARGET, 1.0))

@@ -92,7 +92,8 @@ def test_a_missing_event_is_predicted_from_its_neighbours_and_spoken_more_softly
 
 def test_a_late_event_stretches_the_one_before_and_time_is_made_up() -> None:
     tail = next(e.index for e in SPEECH if e.index > 60 and not e.is_silence)
-    arrivals = [(t + (150.0 if tail < e.index < tail + 5 else 0.0), e) for t, e in regular(SPEECH)]
+    resumed_ms = SPEECH[tail + 1].start_tick * TICK_MS + 300.0 + 150.0
+    arrivals = [(max(t, resumed_ms) if e.index > tail else t, e) for t, e in regular(SPEECH)]
     run = play(arrivals, 75_000)
     stats = run.playout.stats()
     assert any(s.action is PlayoutAction.EXPAND for _, s in run.steps)
