@@ -26,7 +26,7 @@ ALLOWED = {
 # What computes must not wait, open or draw.
 IMPURE = {
     "asyncio", "aiortc", "aioice", "av", "PySide6", "pyqtgraph", "sounddevice", "soundfile",
-    "socket", "threading", "multiprocessing", "subprocess", "time", "typer", "rich",
+    "socket", "multiprocessing", "subprocess", "time", "typer", "rich",
 }  # fmt: skip
 FILE_SYSTEM = {"os", "io", "pathlib", "shutil", "tempfile", "glob"}
 MAY_OPEN_FILES = {"engine/codec.py", "engine/weights.py", "engine/frontend.py"}
