@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+RATE_TICKS_BPS = (150, 400, 1_000, 2_500, 6_000, 12_000, 24_000)
 FAMILIES = {
     "phonemes": ("Sottovoce", "#c2410c", "o"),
     "opus": ("Opus", "#1d4ed8", "s"),
@@ -67,6 +68,9 @@ def plot_rates(summaries: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         if reference is not None and key == "wer":
             axis.axhline(scale * reference, color="#666", linestyle=":", label="original")
         axis.set_xscale("log")
+        axis.set_xticks(RATE_TICKS_BPS, [f"{t:g}" for t in RATE_TICKS_BPS])
+        axis.minorticks_off()
+        axis.margins(0.12)
         axis.set_xlabel("payload, bit/s")
         axis.set_ylabel(label)
         axis.grid(alpha=0.25)
