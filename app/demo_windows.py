@@ -31,9 +31,7 @@ def run_with_windows(demo: Demo) -> None:
     thread = threading.Thread(target=work, name="demo", daemon=True)
     thread.start()
     try:
-        show_calls(
-            [(call, call.settings) for call in demo.calls], still=lambda: not over.is_set()
-        )
+        show_calls([(call, call.settings) for call in demo.calls], still=lambda: not over.is_set())
     finally:
         demo.stop()
         thread.join(timeout=90.0)
