@@ -84,10 +84,16 @@ class PhonemeBeam:
         self._decided, last.parent, last.start_frame = None, None, self._frame
         return segments
 
-    def open_phoneme(self) -> tuple[int, int] | None:
-        """(phoneme, start_frame) all hypotheses are in now, or None while they differ."""
-        first = self._nodes[0]
-        return (first.phoneme, first.start_frame) if len(set(map(id, self._nodes))) == 1 else None
+    def standing(self, frames: int) -> tuple[int, int] | None:
+        """(phoneme, start_frame) the best hypothesis has been in for more than ``frames``, or None.
+
+        The others are dropped where they disagree: what has stood so long is decided.
+        """
+        best = self._nodes[0]
+        if self._frame - best.start_frame <= frames + self.settings.lag_frames:
+            return None
+        self._keep([i for i, node in enumerate(self._nodes) if node is best])
+        return best.phoneme, best.start_frame
 
     @property
     def frame(self) -> int:

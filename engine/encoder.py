@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 
 from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
+from engine.economy import economise
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS, TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, LOG_FLOOR, N_MELS, WINDOW, log_mel
@@ -24,14 +24,6 @@ from engine.voice import VoiceEncoder, descriptor_vector
 HISTORY_TICKS = 200  # audio kept for the articulation encoder
 EDGE_TICKS = WINDOW // 2 // HOP + 1  # a log-mel frame sees this much on each side
 ENCODER_DELAY_MS = max(DELAY_MS, TICK_MS * (LATENCY_TICKS + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A phoneme whose neighbour or surroundings were not heard yet."""
-
-    phoneme: RecognizedPhoneme
-    previous: PhonemeEvent | None
 
 
 class SpeechEncoder:
@@ -136,6 +128,7 @@ class SpeechEncoder:
             pitch=prosody.pitch if prosody.voiced and not silent else (0, 0),
             energy=prosody.energy,
         )
+        event = economise(event, previous)
         if self._articulation is not None and not silent:
             event = self._articulated(event, following)
         self._index += 1

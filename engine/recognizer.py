@@ -16,15 +16,21 @@ import torch
 from engine.beam import F32, BeamSettings, PhonemeBeam, Segment
 from engine.events import MAX_EVENT_TICKS, Pcm
 from engine.frontend import FRAME_MS, GUARD_FRAMES, LOOKAHEAD_MS, STEP_SAMPLES, Frontend
+from engine.mel import SAMPLE_RATE_HZ
 from engine.phoneme_net import PhonemeNet
-from engine.phonemes import N_PHONEMES
+from engine.phonemes import N_PHONEMES, SILENCE
 from engine.weights import WeightsError, load_weights
 
 TICKS_PER_FRAME = FRAME_MS // 10
+FRAME_SAMPLES = FRAME_MS * SAMPLE_RATE_HZ // 1000
 MAX_EVENT_FRAMES = MAX_EVENT_TICKS // TICKS_PER_FRAME
 BEAM = BeamSettings(acoustic_scale=0.7, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
 DELAY_MS = LOOKAHEAD_MS + BEAM.lag_frames * FRAME_MS
 """The longest wait between the end of a phoneme and its event."""
+QUIET_RMS = 2e-4
+"""-74 dBFS: nobody speaks below, and the network was never taught what nothing sounds like."""
+SURE_SILENCE = np.log(np.full(N_PHONEMES, 1e-4 / (N_PHONEMES - 1), np.float32))
+SURE_SILENCE[SILENCE] = np.log(1 - 1e-4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class StreamingRecognizer:
         self._beam = PhonemeBeam(model.ngram, model.log_stay, model.log_prior, self._settings)
         self._skip = GUARD_FRAMES  # features of the time before the first sample
         self._samples = 0
+        self._quiet = np.zeros(0, bool)  # of frames whose features are still to come
+        self._part = np.zeros(0, np.float32)  # of a frame
         self._posteriors = np.zeros((0, N_PHONEMES), np.float32)  # of undecided frames
         self._first = 0  # frame number of the first row of ``_posteriors``
 
@@ -91,6 +99,12 @@ class StreamingRecognizer:
         """
         clean = np.clip(np.nan_to_num(np.asarray(pcm, np.float32)), -4.0, 4.0)
         self._samples += len(clean)
+        joined = np.concatenate([self._part, clean])
+        whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
+        frames = joined[:whole].reshape(-1, FRAME_SAMPLES)
+        self._part = joined[whole:]
+        quiet = np.sqrt(np.mean(frames * frames, axis=1)) < QUIET_RMS
+        self._quiet = np.concatenate([self._quiet, quiet])
         found: list[RecognizedPhoneme] = []
         features = self._frontend.push(clean)
         # One step at a time, so that decisions fall on the same frames however audio arrives.
@@ -103,7 +117,7 @@ class StreamingRecognizer:
 
     def flush(self) -> list[RecognizedPhoneme]:
         """The audio has ended: everything still undecided, up to the last whole frame."""
-        frames = self._samples // (FRAME_MS * 16)
+        frames = self._samples // FRAME_SAMPLES
         padding = -self._samples % STEP_SAMPLES + 2 * STEP_SAMPLES
         samples = self._samples
         found = self.push(np.zeros(padding, np.float32))
@@ -119,13 +133,15 @@ class StreamingRecognizer:
     @torch.inference_mode()
     def _step(self, features: F32) -> list[RecognizedPhoneme]:
         logits, self._state = self._model.net(torch.from_numpy(features)[None], self._state)
-        rows = torch.log_softmax(logits[0], dim=1).numpy()
+        rows = torch.log_softmax(logits[0], dim=1).numpy().copy()
+        rows[self._quiet[: len(rows)]] = SURE_SILENCE
+        self._quiet = self._quiet[len(rows) :]
         self._posteriors = np.concatenate([self._posteriors, rows])
         segments = self._beam.push(rows)
         found = self._name(segments)
         # A long phoneme goes out in pieces while it is still being spoken.
-        standing = self._beam.open_phoneme()
-        if standing is not None and self._beam.frame - standing[1] > MAX_EVENT_FRAMES:
+        standing = self._beam.standing(MAX_EVENT_FRAMES)
+        if standing is not None:
             phoneme, start = standing
             self._beam.cut(start + MAX_EVENT_FRAMES)
             found += self._name([Segment(phoneme, start, start + MAX_EVENT_FRAMES)])
