@@ -17,7 +17,13 @@ from engine.events import TICK_MS, PhonemeEvent
 from engine.probability import MAX_BLOCK_EVENTS
 from transport.depacketizer import Depacketizer
 from transport.payload import PayloadHeader, timestamp_of
-from transport.policy import DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, PacketPlan, plan_packets
+from transport.policy import (
+    CODED_SENDINGS,
+    DEFAULT_CEILING_BPS,
+    RECOGNISER_LAG_MS,
+    PacketPlan,
+    plan_packets,
+)
 from transport.reports import ReceiverReport
 
 __all__ = ["Depacketizer", "Packetizer"]
@@ -146,10 +152,11 @@ class Packetizer:
         older = self._wanted(now_ms)[-(MAX_BLOCK_EVENTS - len(new)) :]
         if older and older[-1].event.index + 1 != new[0].index:
             older = []
+        layers = [self._repeated_layers(sent) for sent in older]
         for sent in older:
             sent.copies += 1
         self._history.extend(_Sent(event, now_ms) for event in new)
-        layers = [0] * len(older) + [min(self._plan.layers, len(e.codes)) for e in new]
+        layers += [min(self._plan.layers, len(e.codes)) for e in new]
         return _pack([sent.event for sent in older] + new, len(older), layers)
 
     def _repeat(self, now_ms: float) -> list[tuple[int, bytes]]:
@@ -167,10 +174,16 @@ class Packetizer:
         if not due:
             newest = self._history[-1].event
             return [(timestamp_of(newest.end_tick), PayloadHeader(0, newest.index).to_bytes())]
+        layers = [self._repeated_layers(sent) for sent in due]
         for sent in due:
             sent.copies += 1
         events = [sent.event for sent in due]
-        return [_pack(events, len(events) - 1, [0] * len(events))]
+        return [_pack(events, len(events) - 1, layers)]
+
+    def _repeated_layers(self, sent: _Sent) -> int:
+        """How many codes the next copy carries: the first one, a few times."""
+        wanted = self._plan.layers > 0 and sent.copies < CODED_SENDINGS
+        return min(int(wanted), len(sent.event.codes))
 
 
 def _pack(events: list[PhonemeEvent], anchor: int, layers: list[int]) -> tuple[int, bytes]:

@@ -33,6 +33,10 @@ DEFAULT_CEILING_BPS: Final = 6_000.0
 MISSING_TARGET: Final = 0.004
 """Share of events of which no copy may arrive: half of what the product promises."""
 MAX_COPIES: Final = 9
+CODED_SENDINGS: Final = 3
+"""The first code repairs a quarter of the misheard words: worth more than one chance to arrive."""
+CODE_PATIENCE_MS: Final = 60.0
+"""How much longer an event may wait so that its first code still fits the budget."""
 MAX_SPREAD_MS: Final = 1500.0
 MIN_BURST_SPREAD_MS: Final = 750.0
 BURSTY: Final = ((0.25, 1.2), (1.0, 1.5))
@@ -51,7 +55,8 @@ class PacketPlan:
     spread_ms: float
     """Copies go on until this long after the first, even when ``copies`` were sent."""
     layers: int
-    """Articulation codes of new events, 0 ... 3; copies carry none."""
+    """Articulation codes of new events, 0 ... 3. The first code goes into the first
+    ``CODED_SENDINGS`` sendings of an event, the others into the first alone."""
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2
     """From an event's end to its being known, on average."""
 
@@ -65,12 +70,13 @@ class PacketPlan:
         """Expected rate while someone talks, headers included."""
         packets = 1000.0 / self.interval_ms
         copies = max(self.copies, 1 + math.ceil(self.spread_ms / self.interval_ms - 0.5))
-        event_bits = copies * EVENT_BITS + self.layers * LAYER_BITS
+        codes = self.layers + min(self.layers, 1) * (min(copies, CODED_SENDINGS) - 1)
+        event_bits = copies * EVENT_BITS + codes * LAYER_BITS
         return packets * 8.0 * (HEADER_BYTES + PACKET_BYTES) + EVENTS_PER_S * event_bits
 
 
 _INTERVALS_MS: Final = (
-    (0.0, 235.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.26, 75.0),
+    (0.0, 235.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.26, 77.0), (0.45, 80.0),
 )  # fmt: skip
 """(loss, interval): more packets a second when many are lost, because a copy then comes sooner."""
 
@@ -101,20 +107,20 @@ def plan_packets(
     ===================  ======  ======  =========  ======  =========
     link                 age ms  copies  spread ms  layers  wire kb/s
     ===================  ======  ======  =========  ======  =========
-    unknown (at start)   360     2       0          3       3.2
+    unknown (at start)   360     2       0          3       3.3
     clean (no loss)      425     1       0          3       2.3
-    5 % random           360     2       0          3       3.2
-    10 % random          345     3       0          3       3.6
-    20 %, 250 ms bursts  375     2       1500       0       3.8
-    20 % random          305     4       0          3       4.7
-    30 % random          275     5       0          0       6.0
-    50 % random          285     8       0          0       5.9
+    5 % random           360     2       0          3       3.3
+    10 % random          345     3       0          3       3.8
+    20 %, 250 ms bursts  395     2       1500       1       3.7
+    20 % random          305     4       0          3       4.9
+    30 % random          288     5       0          1       5.6
+    50 % random          300     8       0          1       5.5
     ===================  ======  ======  =========  ======  =========
 
     The runs of lost packets that a receiver reports for 250 ms outages are about 400 ms long. The
     budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss to 6 kb/s, bounded by
-    ``ceiling_bps``, the user's setting. Over budget, layers are dropped first, then packets leave
-    less often (``age_ms`` grows), and only then copies go; events themselves are never dropped.
+    ``ceiling_bps``, the user's setting. Over budget, fine layers are dropped first, then the first one, then packets
+    leave less often (``age_ms`` grows), and only then copies go; events themselves are never dropped.
     """
     loss = 0.05 if report is None else min(max(report.fraction_lost, 0.0), 0.9)
     burst_ms = 0.0 if report is None else max(report.burst_ms, 0.0)
@@ -143,11 +149,17 @@ def _budget_bps(loss: float) -> float:
 
 
 def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
-    """The nearest plan that fits the budget: layers go first, then packets, then copies."""
+    """The nearest plan that fits the budget: fine layers go first, then a little time, then the first
+    layer, then packets, then copies."""
+    patient_ms = plan.age_ms + CODE_PATIENCE_MS
     while plan.wire_bps > budget_bps:
         age_ms, copies, spread_ms, layers = plan.age_ms, plan.copies, plan.spread_ms, plan.layers
-        if layers > 0:
+        if layers > 1:
             layers -= 1
+        elif layers and age_ms < patient_ms:
+            age_ms += 10.0
+        elif layers:
+            layers, age_ms = 0, patient_ms - CODE_PATIENCE_MS
         elif age_ms < 500.0:
             age_ms += 10.0
         elif copies > 1 or spread_ms > 0:

@@ -16,7 +16,7 @@ from transport.impair import ImpairmentSettings
 from transport.link import MediaPacket
 from transport.packetizer import COMFORT_INTERVAL_MS, PENDING_EVENTS, Packetizer
 from transport.payload import PayloadHeader, timestamp_of
-from transport.policy import DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, plan_packets
+from transport.policy import CODE_PATIENCE_MS, DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, plan_packets
 from transport.reports import ReceiverReport
 
 SPEECH = talk(40.0, seed=21)
@@ -179,12 +179,14 @@ def test_plans_keep_the_users_ceiling(loss: float, burst_ms: float, ceiling_bps:
     assert 200.0 <= plan.age_ms <= 1000.0 and 1 <= plan.copies <= 9 and 0 <= plan.layers <= 3
 
 
-def test_layers_are_dropped_before_packets_and_packets_before_copies() -> None:
+def test_fine_layers_go_before_packets_and_packets_before_copies() -> None:
     report = ReceiverReport(fraction_lost=0.3)
     plans = [plan_packets(report, ceiling) for ceiling in range(6000, 1500, -50)]
     for richer, poorer in zip(plans, plans[1:], strict=False):
         assert poorer.layers <= richer.layers and poorer.copies <= richer.copies
         if poorer.age_ms > richer.age_ms:
+            assert poorer.layers <= 1
+        if poorer.age_ms > plans[0].age_ms + CODE_PATIENCE_MS:
             assert poorer.layers == 0
         if poorer.copies < richer.copies:
             assert poorer.layers == 0 and poorer.age_ms >= 500.0
