@@ -12,7 +12,6 @@ import threading
 import numpy as np
 
 from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
-from engine.economy import economise
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS, TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, LOG_FLOOR, N_MELS, WINDOW, log_mel
@@ -128,7 +127,6 @@ class SpeechEncoder:
             pitch=prosody.pitch if prosody.voiced and not silent else (0, 0),
             energy=prosody.energy,
         )
-        event = economise(event, previous)
         if self._articulation is not None and not silent:
             event = self._articulated(event, following)
         self._index += 1
