@@ -68,9 +68,7 @@ def test_real_speech_uses_many_codes() -> None:
     assert len(seen) > 8
 
 
-@pytest.mark.parametrize(
-    "value", [0.0, -11.5, 1e30, float("nan"), float("inf")], ids=str
-)
+@pytest.mark.parametrize("value", [0.0, -11.5, 1e30, float("nan"), float("inf")], ids=str)
 def test_digital_garbage_still_gives_bytes(encoder: ArticulationEncoder, value: float) -> None:
     mel = np.full((8 + 2 * CONTEXT_TICKS, 80), value, np.float32)
     codes = encoder.encode(
@@ -91,8 +89,11 @@ def test_wrong_shapes_are_refused(encoder: ArticulationEncoder) -> None:
 
 
 def test_more_stages_come_closer_to_the_latent() -> None:
-    books = Codebooks()
     generator = torch.Generator().manual_seed(0)
+    books = Codebooks()
+    # Each stage finer than the one before, as training makes them.
+    scale = torch.tensor([1.0, 0.5, 0.25])[:, None, None]
+    books.vectors.copy_(torch.randn(books.vectors.shape, generator=generator) * 0.1 * scale)
     latent = torch.randn(64, CODE_DIM, generator=generator) * 0.1
     _, stages = books.quantise(latent)
     errors = [(latent - stages[:, :n].sum(1)).square().mean() for n in range(1, 4)]
