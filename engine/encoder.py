@@ -13,16 +13,15 @@ import numpy as np
 
 from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
 from engine.errors import SottovoceError
-from engine.events import MAX_LAYERS, TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
+from engine.events import MAX_LAYERS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, LOG_FLOOR, N_MELS, WINDOW, log_mel
 from engine.phonemes import SILENCE
 from engine.prosody import LATENCY_TICKS, ProsodyTracker
-from engine.recognizer import DELAY_MS, RecognizedPhoneme, StreamingRecognizer
+from engine.recognizer import RecognizedPhoneme, StreamingRecognizer
 from engine.voice import VoiceEncoder, descriptor_vector
 
 HISTORY_TICKS = 200  # audio kept for the articulation encoder
 EDGE_TICKS = WINDOW // 2 // HOP + 1  # a log-mel frame sees this much on each side
-ENCODER_DELAY_MS = max(DELAY_MS, TICK_MS * (LATENCY_TICKS + 1))
 
 
 class SpeechEncoder:
