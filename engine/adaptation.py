@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.articulation import shape_basis
 from engine.events import PhonemeEvent, VoiceDescriptor
 from engine.phonemes import SILENCE
 from engine.synthesizer import (
@@ -51,9 +52,12 @@ class Refinement:
 
 
 @torch.no_grad()
-def _inputs(net: SynthesizerNet, events: Sequence[PhonemeEvent], layers: int) -> Tensor:
-    """Tick inputs [1, T, WIDTH] of adjacent events, T even, with the first ``layers`` codes."""
-    rows, semitone = [], None
+def _inputs(
+    net: SynthesizerNet, events: Sequence[PhonemeEvent], layers: int
+) -> tuple[Tensor, Tensor]:
+    """Tick inputs [1, T, WIDTH] of adjacent events, T even, with the first ``layers`` codes, and
+    the shapes [T, N_MELS] those codes add to the output."""
+    rows, shapes, semitone = [], [], None
     previous: PhonemeEvent | None = None
     for k, event in enumerate(events):
         following = events[k + 1] if k + 1 < len(events) else None
@@ -67,18 +71,20 @@ def _inputs(net: SynthesizerNet, events: Sequence[PhonemeEvent], layers: int) ->
                 UNKNOWN if following is None else following.phoneme,
             ]
         )
-        described = net.describe(
-            ids,
-            torch.tensor(event_scalars(event, length, previous, following), dtype=torch.float32),
-            net.codebooks.decode(event.codes[:layers]),
-            net.codebooks.decode(() if following is None else following.codes[:layers]),
-        )
+        codes = net.codebooks.decode(event.codes[:layers], event.phoneme)
+        next_codes = torch.zeros_like(codes)
+        if following is not None:
+            next_codes = net.codebooks.decode(following.codes[:layers], following.phoneme)
+        scalars = event_scalars(event, length, previous, following)
+        described = net.describe(ids, torch.tensor(scalars, dtype=torch.float32), codes, next_codes)
+        shapes.append(net.shapes(codes[None], shape_basis(length, length)))
         rows.append(
             net.ticks(described[None], torch.from_numpy(tick_scalars(length, event.voiced, track)))
         )
         previous = event
-    ticks = torch.cat(rows)
-    return ticks[: len(ticks) // 2 * 2][None]
+    ticks, added = torch.cat(rows), torch.cat(shapes)
+    even = len(ticks) // 2 * 2
+    return ticks[:even][None], added[:even]
 
 
 def _newest(events: Sequence[PhonemeEvent], frames: int) -> list[PhonemeEvent]:
@@ -123,8 +129,8 @@ def refine(
 
     def distance(voice: Tensor, part: slice) -> Tensor:
         losses = []
-        for ticks_in in inputs:
-            found = net.frames(ticks_in, voice[None])[0][0]
+        for ticks_in, shapes in inputs:
+            found = net.frames(ticks_in, voice[None])[0][0] + shapes
             error = (found - target).abs().mean(1) * mask
             losses.append(error[part].sum() / mask[part].sum().clamp(min=1))
         return torch.stack(losses).mean()

@@ -1,8 +1,10 @@
 """Articulation codes: how a phoneme sounded beyond what phoneme, pitch and voice predict.
 
-The encoder looks at the event's log-mel frames and 50 ms on each side, summarises them in 32
-numbers and quantises those in up to three stages of 8 bits (residual vector quantisation, as in
-SoundStream). The synthesizer was trained together with it and adds the codes back.
+The encoder reads the shape of an event's spectrum over its time (a few cosine terms each way),
+takes away what anybody could have guessed from the phonemes, the prosody and the voice, and
+quantises the rest in up to three stages of 8 bits (residual vector quantisation; the manner of
+articulation picks the codebooks). The synthesizer was trained on these codes and adds the shape
+back.
 """
 
 from __future__ import annotations
@@ -13,53 +15,94 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from engine.errors import SottovoceError
 from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS, PhonemeEvent
 from engine.mel import N_MELS
-from engine.phonemes import N_PHONEMES, SILENCE
+from engine.phonemes import N_PHONEMES, PHONEME_ID, SILENCE, VOWELS
 from engine.voice import VOICE_DIM
 from engine.weights import WeightsError, load_weights
 
 F32 = NDArray[np.float32]
-CODE_DIM = 32
-CONTEXT_TICKS = 5  # frames of context the encoder reads on each side of the event
-WIDTH = 128
+CODE_DIM = 64
+SHAPE_TIMES, SHAPE_BANDS = 3, 24  # cosine terms over an event's time and over the mel bands
+SHAPE_DIM = SHAPE_TIMES * SHAPE_BANDS
+HIDDEN = 256
+
+
+def _manners() -> Tensor:
+    """[N_PHONEMES + 1] which codebooks a phoneme uses: vowels, sonorants, fricatives, the rest."""
+    groups = ("m n ŋ l ɹ w j ɾ", "f v θ ð s z ʃ ʒ h")
+    table = torch.full((N_PHONEMES + 1,), MANNERS - 1)
+    table[list(VOWELS)] = 0
+    for manner, group in enumerate(groups, 1):
+        table[[PHONEME_ID[name] for name in group.split()]] = manner
+    return table
+
+
+MANNERS = 4
+MANNER = _manners()
+
+
+def shape_basis(length: int | Tensor, longest: int) -> Tensor:
+    """Cosine terms at the ticks of an event, orthogonal and of unit power.
+
+    length: ticks, one or [N] → [longest, SHAPE_TIMES] or [N, longest, SHAPE_TIMES], 0 beyond the
+    end. Events of one or two ticks have only as many terms.
+    """
+    lengths = torch.as_tensor(length)[..., None]
+    ticks = torch.arange(longest, device=lengths.device)
+    position = (ticks + 0.5) / lengths
+    inside = (ticks < lengths).float()
+    rows = [inside]
+    for k in range(1, SHAPE_TIMES):
+        rows.append(2**0.5 * torch.cos(torch.pi * k * position) * inside * (lengths > k))
+    return torch.stack(rows, -1)
+
+
+def band_basis() -> Tensor:
+    """The first cosine terms over the mel bands, orthonormal. [N_MELS, SHAPE_BANDS]."""
+    place = (torch.arange(N_MELS) + 0.5) / N_MELS
+    rows = torch.cos(torch.pi * place[:, None] * torch.arange(SHAPE_BANDS))
+    return rows / rows.square().sum(0, keepdim=True).sqrt()
 
 
 class Codebooks(nn.Module):
-    """The residual quantiser's codebooks, [MAX_LAYERS, CODE_LEVELS, CODE_DIM]."""
+    """Residual codebooks, [MANNERS, MAX_LAYERS, CODE_LEVELS, CODE_DIM]."""
 
     vectors: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("vectors", torch.randn(MAX_LAYERS, CODE_LEVELS, CODE_DIM) * 0.1)
+        shape = (MANNERS, MAX_LAYERS, CODE_LEVELS, CODE_DIM)
+        self.register_buffer("vectors", torch.randn(shape) * 0.1)
 
-    def decode(self, codes: tuple[int, ...]) -> Tensor:
-        """0 … MAX_LAYERS codes → their sum [CODE_DIM]; zeros without codes.
+    def decode(self, codes: tuple[int, ...], phoneme: int) -> Tensor:
+        """0 … MAX_LAYERS codes of an event → their sum [CODE_DIM]; zeros without codes.
 
         Raises SottovoceError when there are too many codes or one is out of range.
         """
         if len(codes) > MAX_LAYERS or any(not 0 <= code < CODE_LEVELS for code in codes):
             raise SottovoceError(f"Articulation codes {codes} are not {MAX_LAYERS} bytes at most.")
         total = torch.zeros(CODE_DIM)
+        books = self.vectors[int(MANNER[phoneme])]
         for layer, code in enumerate(codes):
-            total = total + self.vectors[layer, code]
+            total = total + books[layer, code]
         return total
 
-    def quantise(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """latent: [N, CODE_DIM] → indices [N, MAX_LAYERS], stage vectors [N, MAX_LAYERS, CODE_DIM]."""
-        rest, indices, chosen = latent, [], []
-        for book in self.vectors:
-            distance = (book * book).sum(1) - 2 * rest @ book.t()
-            index = distance.argmin(1)
-            picked = book[index]
-            indices.append(index)
-            chosen.append(picked)
-            rest = rest - picked
-        return torch.stack(indices, 1), torch.stack(chosen, 1)
+    def quantise(self, latent: Tensor, phoneme: Tensor) -> tuple[Tensor, Tensor]:
+        """latent: [N, CODE_DIM], phoneme: [N] → indices [N, MAX_LAYERS], stage vectors
+        [N, MAX_LAYERS, CODE_DIM]."""
+        manner = MANNER.to(phoneme.device)[phoneme]
+        indices = torch.zeros(len(latent), MAX_LAYERS, dtype=torch.int64, device=latent.device)
+        chosen = latent.new_zeros(len(latent), MAX_LAYERS, CODE_DIM)
+        for books, rows in ((self.vectors[m], manner == m) for m in range(MANNERS)):
+            rest = latent[rows]
+            for layer, book in enumerate(books):
+                index = ((book * book).sum(1) - 2 * rest @ book.t()).argmin(1)
+                indices[rows, layer], chosen[rows, layer] = index, book[index]
+                rest = rest - book[index]
+        return indices, chosen
 
 
 class ArticulationNet(nn.Module):
@@ -67,46 +110,44 @@ class ArticulationNet(nn.Module):
 
     mel_mean: Tensor
     mel_std: Tensor
+    bands: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.phoneme = nn.Embedding(N_PHONEMES + 1, 48)
-        self.voice = nn.Linear(VOICE_DIM, WIDTH)
-        self.conv1 = nn.Conv1d(N_MELS + 1, WIDTH, 5)
-        self.conv2 = nn.Conv1d(WIDTH, WIDTH, 5)
-        self.conv3 = nn.Conv1d(WIDTH, WIDTH, 3)
-        self.hidden = nn.Linear(3 * WIDTH + 3 * 48 + 2, 192)
-        self.out = nn.Linear(192, CODE_DIM)
+        self.guess = nn.Sequential(
+            nn.Linear(2 * 48 + 2 + VOICE_DIM, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, SHAPE_DIM)
+        )
+        self.project = nn.Linear(SHAPE_DIM, CODE_DIM, bias=False)
         self.codebooks = Codebooks()
         self.register_buffer("mel_mean", torch.zeros(N_MELS))
         self.register_buffer("mel_std", torch.ones(N_MELS))
+        self.register_buffer("bands", band_basis(), persistent=False)
 
-    def frames(self, mel: Tensor, pitch: Tensor, voice: Tensor) -> Tensor:
-        """mel: [B, T + 2 * CONTEXT_TICKS, N_MELS] normalised; pitch: same [B, …], 0 = unvoiced;
-        voice: [B, VOICE_DIM] → [B, T, WIDTH]. Every output sees CONTEXT_TICKS frames each way."""
-        x = torch.cat([mel, pitch[..., None]], -1).transpose(1, 2)
-        x = functional.gelu(self.conv1(x) + self.voice(voice)[..., None])
-        x = functional.gelu(self.conv2(x))
-        return functional.gelu(self.conv3(x)).transpose(1, 2)
+    def shapes(self, mel: Tensor, lengths: Tensor) -> Tensor:
+        """Cosine terms of N events. mel: [N, L, N_MELS] normalised, lengths: [N] → [N, SHAPE_DIM]."""
+        basis = shape_basis(lengths, mel.shape[1])
+        terms = torch.einsum("nlt,nlb->ntb", basis, mel @ self.bands)
+        return (terms / lengths[:, None, None]).flatten(1)
 
-    def latents(self, pooled: Tensor, ids: Tensor, scalars: Tensor) -> Tensor:
-        """pooled: [N, 3 * WIDTH]; ids: [N, 3]; scalars: [N, 2] (log length, energy) → [N, CODE_DIM]."""
+    def guesses(self, ids: Tensor, scalars: Tensor, voice: Tensor) -> Tensor:
+        """Expected shapes. ids: [N, 2] phoneme and previous one; scalars: [N, 2] of
+        ``event_numbers``; voice: [N, VOICE_DIM] → [N, SHAPE_DIM]."""
         known = self.phoneme(ids).flatten(-2)
-        latent: Tensor = self.out(functional.gelu(self.hidden(torch.cat([pooled, known, scalars], -1))))
+        guessed: Tensor = self.guess(torch.cat([known, scalars, voice], -1))
+        return guessed
+
+    def latents(
+        self, mel: Tensor, lengths: Tensor, ids: Tensor, scalars: Tensor, voice: Tensor
+    ) -> Tensor:
+        """What there is to say about N events, [N, CODE_DIM].
+
+        mel: [N, L, N_MELS] normalised, each event's frames, padded at the end; lengths: [N];
+        the rest as for ``guesses``.
+        """
+        surprise = self.shapes(mel, lengths) - self.guesses(ids, scalars, voice)
+        latent: Tensor = self.project(surprise)
         return latent
-
-
-def pool_weights(length: int) -> F32:
-    """[3, length]: weights of the mean, of the early and of the late half, each summing to 1."""
-    position = (np.arange(length, dtype=np.float32) + 0.5) / length
-    rows = np.stack([np.ones(length, np.float32), 1.0 - position, position])
-    return np.asarray(rows / rows.sum(1, keepdims=True), np.float32)
-
-
-def pitch_input(f0_hz: F32) -> F32:
-    """f0 in Hz (0 = unvoiced) → the encoder's pitch input, about -1 … 1.5."""
-    safe = np.maximum(f0_hz, 40.0)
-    return np.where(f0_hz > 0, np.log2(safe / 155.6) + 0.5, 0.0).astype(np.float32)
 
 
 class ArticulationEncoder:
@@ -117,59 +158,47 @@ class ArticulationEncoder:
 
     @torch.inference_mode()
     def latent(
-        self,
-        mel: F32,
-        event: PhonemeEvent,
-        previous: PhonemeEvent | None,
-        following: PhonemeEvent | None,
-        voice: F32,
-        f0_hz: F32,
+        self, mel: F32, event: PhonemeEvent, previous: PhonemeEvent | None, voice: F32
     ) -> F32:
-        """The event's summary before quantisation, [CODE_DIM]. Arguments as for ``encode``."""
+        """The event's surprise before quantisation, [CODE_DIM]. Arguments as for ``encode``."""
         net = self._net
         length = event.duration_ticks
-        wanted = length + 2 * CONTEXT_TICKS
-        if not 1 <= length <= MAX_EVENT_TICKS or mel.shape != (wanted, N_MELS):
+        if not 1 <= length <= MAX_EVENT_TICKS or mel.shape != (length, N_MELS):
             raise SottovoceError(
-                f"An event of {length} ticks needs log-mel of [{wanted}, {N_MELS}], not {mel.shape}."
+                f"An event of {length} ticks needs log-mel of [{length}, {N_MELS}], not {mel.shape}."
             )
-        if f0_hz.shape != (wanted,) or np.shape(voice) != (VOICE_DIM,):
-            raise SottovoceError(f"Articulation needs f0 [{wanted}] and a voice [{VOICE_DIM}].")
+        if np.shape(voice) != (VOICE_DIM,):
+            raise SottovoceError(f"Articulation needs a voice [{VOICE_DIM}], not {np.shape(voice)}.")
         x = (torch.from_numpy(np.ascontiguousarray(mel, np.float32)) - net.mel_mean) / net.mel_std
-        who = torch.from_numpy(np.asarray(voice, np.float32))[None]
-        frames = net.frames(x[None], torch.from_numpy(pitch_input(f0_hz))[None], who)[0]
-        pooled = (torch.from_numpy(pool_weights(length)) @ frames).flatten()
-        ids = torch.tensor(
-            [
-                event.phoneme,
-                SILENCE if previous is None else previous.phoneme,
-                N_PHONEMES if following is None else following.phoneme,
-            ]
-        )
-        scalars = torch.tensor([np.log(length / 8.0), (event.energy - 12) / 6.0], dtype=torch.float32)
-        latent = net.latents(pooled[None], ids[None], scalars[None])[0]
+        before = SILENCE if previous is None else previous.phoneme
+        latent = net.latents(
+            x[None],
+            torch.tensor([length]),
+            torch.tensor([[event.phoneme, before]]),
+            torch.tensor([event_numbers(length, event.energy)], dtype=torch.float32),
+            torch.from_numpy(np.asarray(voice, np.float32))[None],
+        )[0]
         return np.asarray(torch.nan_to_num(latent).numpy(), np.float32)
 
     @torch.inference_mode()
     def encode(
-        self,
-        mel: F32,
-        event: PhonemeEvent,
-        previous: PhonemeEvent | None,
-        following: PhonemeEvent | None,
-        voice: F32,
-        f0_hz: F32,
+        self, mel: F32, event: PhonemeEvent, previous: PhonemeEvent | None, voice: F32
     ) -> tuple[int, int, int]:
         """Codes of one event, coarse to fine.
 
-        mel: [duration_ticks + 2 * CONTEXT_TICKS, 80] natural log, the event's frames with
-        CONTEXT_TICKS on each side (repeat the edge frame where there is none); f0_hz: as many, 0 =
-        unvoiced; voice: [VOICE_DIM]. Raises SottovoceError on other shapes.
+        mel: [duration_ticks, 80] natural log, the event's frames; previous: the event before, if
+        any; voice: [VOICE_DIM]. Raises SottovoceError on other shapes.
         """
-        latent = self.latent(mel, event, previous, following, voice, f0_hz)
-        indices, _ = self._net.codebooks.quantise(torch.from_numpy(latent)[None])
+        latent = torch.from_numpy(self.latent(mel, event, previous, voice))
+        phoneme = torch.tensor([event.phoneme])
+        indices, _ = self._net.codebooks.quantise(latent[None], phoneme)
         first, second, third = (int(i) for i in indices[0])
         return first, second, third
+
+
+def event_numbers(length: float, energy: float) -> tuple[float, float]:
+    """Length in ticks and energy index of an event as the networks like them."""
+    return float(np.log(length / 8.0)), (energy - 12) / 6.0
 
 
 def load_codec_part(module: nn.Module, prefix: str) -> dict[str, str]:

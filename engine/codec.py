@@ -278,7 +278,7 @@ class SpeechCodec:
     def features(self, pcm: Pcm, events: Sequence[Segment] | None = None) -> F32:
         """The articulation latents before quantisation, for use downstream.
 
-        pcm: [N] at 16 kHz → [T, 32] float32, one row per event that ``encode`` of the same
+        pcm: [N] at 16 kHz → [T, 64] float32, one row per event that ``encode`` of the same
         arguments returns (so at event rate, about 12 a second of speech).
         """
         pcm = _checked(pcm)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.articulation import CODE_DIM, CONTEXT_TICKS, ArticulationEncoder
+from engine.articulation import CODE_DIM, ArticulationEncoder
 from engine.errors import SottovoceError
 from engine.events import MAX_EVENT_TICKS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, log_mel
@@ -77,7 +77,7 @@ def describe(
         voice = VoiceEncoder().describe(pcm)
     if layers > 0:
         encoder = ArticulationEncoder()
-        views = _views(pcm, events, voice, tracker)
+        views = _views(pcm, events, voice)
         events = [
             event if event.is_silence else replace(event, codes=encoder.encode(*view)[:layers])
             for event, view in zip(events, views, strict=True)
@@ -90,7 +90,7 @@ def event_latents(pcm: Pcm, events: Sequence[PhonemeEvent], voice: VoiceDescript
     if not events:
         return np.zeros((0, CODE_DIM), np.float32)
     encoder = ArticulationEncoder()
-    return np.stack([encoder.latent(*view) for view in _views(pcm, events, voice, _tracked(pcm))])
+    return np.stack([encoder.latent(*view) for view in _views(pcm, events, voice)])
 
 
 def _tracked(pcm: Pcm) -> ProsodyTracker:
@@ -101,19 +101,12 @@ def _tracked(pcm: Pcm) -> ProsodyTracker:
 
 
 def _views(
-    pcm: Pcm,
-    events: Sequence[PhonemeEvent],
-    voice: VoiceDescriptor | None,
-    tracker: ProsodyTracker,
-) -> list[tuple[F32, PhonemeEvent, PhonemeEvent | None, PhonemeEvent | None, F32, F32]]:
+    pcm: Pcm, events: Sequence[PhonemeEvent], voice: VoiceDescriptor | None
+) -> list[tuple[F32, PhonemeEvent, PhonemeEvent | None, F32]]:
     """What the articulation encoder wants to see of each event."""
     mel, vector = log_mel(pcm), descriptor_vector(voice)
     views = []
     for i, event in enumerate(events):
-        first, count = event.start_tick - CONTEXT_TICKS, event.duration_ticks + 2 * CONTEXT_TICKS
-        rows = np.clip(np.arange(first, first + count), 0, max(len(mel) - 1, 0))
-        previous = events[i - 1] if i else None
-        following = events[i + 1] if i + 1 < len(events) else None
-        f0 = tracker.f0_hz(first, count)
-        views.append((mel[rows], event, previous, following, vector, f0))
+        rows = np.clip(np.arange(event.start_tick, event.end_tick), 0, max(len(mel) - 1, 0))
+        views.append((mel[rows], event, events[i - 1] if i else None, vector))
     return views

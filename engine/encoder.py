@@ -1,17 +1,18 @@
 """PCM in, phoneme events and a voice descriptor out: everything the sender says about speech.
 
 Recogniser, prosody, articulation codes and voice, each streaming. Events come as soon as their
-phoneme is decided and its neighbourhood was heard. Long silence is one event and then a hole.
+phoneme is decided and its pitch was heard. Long silence is one event and then a hole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 
-from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
+from engine.articulation import ArticulationEncoder
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, LOG_FLOOR, N_MELS, WINDOW, log_mel
@@ -103,15 +104,12 @@ class SpeechEncoder:
             if not final and heard_ticks < end + LATENCY_TICKS:
                 break
             self._waiting.pop(0)
-            following = self._waiting[0] if self._waiting else None
-            event = self._event(phoneme, following)
+            event = self._event(phoneme)
             if event is not None:
                 events.append(event)
         return events
 
-    def _event(
-        self, phoneme: RecognizedPhoneme, following: RecognizedPhoneme | None
-    ) -> PhonemeEvent | None:
+    def _event(self, phoneme: RecognizedPhoneme) -> PhonemeEvent | None:
         previous = self._previous
         silent = phoneme.phoneme == SILENCE
         if silent and (previous is None or previous.is_silence):
@@ -127,42 +125,12 @@ class SpeechEncoder:
             energy=prosody.energy,
         )
         if self._articulation is not None and not silent:
-            event = self._articulated(event, following)
+            mel = self._mel(event.start_tick, event.duration_ticks)
+            codes = self._articulation.encode(mel, event, previous, self._voice_vector)
+            event = replace(event, codes=codes[: self.layers])
         self._index += 1
         self._previous = event
         return event
-
-    def _articulated(
-        self, event: PhonemeEvent, following: RecognizedPhoneme | None
-    ) -> PhonemeEvent:
-        assert self._articulation is not None
-        first = event.start_tick - CONTEXT_TICKS
-        count = event.duration_ticks + 2 * CONTEXT_TICKS
-        successor = (
-            None
-            if following is None
-            else PhonemeEvent(
-                event.index + 1, following.phoneme, following.start_tick, following.duration_ticks
-            )
-        )
-        codes = self._articulation.encode(
-            self._mel(first, count),
-            event,
-            self._previous,
-            successor,
-            self._voice_vector,
-            self._prosody.f0_hz(first, count),
-        )
-        return PhonemeEvent(
-            event.index,
-            event.phoneme,
-            event.start_tick,
-            event.duration_ticks,
-            event.voiced,
-            event.pitch,
-            event.energy,
-            codes[: self.layers],
-        )
 
     def _mel(
         self, first_tick: int, count: int
@@ -179,7 +147,7 @@ class SpeechEncoder:
 
     def _forget(self) -> None:
         oldest = self._waiting[0].start_tick if self._waiting else self._heard_ticks()
-        keep_from = min(oldest - CONTEXT_TICKS - EDGE_TICKS, self._heard_ticks() - HISTORY_TICKS)
+        keep_from = min(oldest - EDGE_TICKS, self._heard_ticks() - HISTORY_TICKS)
         drop = keep_from - self._audio_tick
         if drop > 0:
             self._audio = self._audio[drop * HOP :]

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.articulation import CODE_DIM, Codebooks
+from engine.articulation import (
+    CODE_DIM,
+    SHAPE_BANDS,
+    SHAPE_DIM,
+    SHAPE_TIMES,
+    Codebooks,
+    band_basis,
+    shape_basis,
+)
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent, pitch_hz
 from engine.frames import AcousticFrames
@@ -151,6 +159,7 @@ class SynthesizerNet(nn.Module):
 
     mel_mean: Tensor
     mel_std: Tensor
+    bands: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,6 +168,13 @@ class SynthesizerNet(nn.Module):
         self.voice = nn.Sequential(nn.Linear(VOICE_DIM, 128), nn.GELU(), nn.Linear(128, 128))
         self.event = nn.Linear(96 + 2 * 48 + EVENT_SCALARS + 2 * CODE_DIM, WIDTH)
         self.tick = nn.Linear(TICK_SCALARS, WIDTH)
+        # When within the event: which parts of its description count (feature-wise modulation,
+        # Perez et al., 2018), so that codes can tell how a phoneme moves.
+        gate = nn.Linear(64, WIDTH)
+        nn.init.zeros_(gate.weight)
+        self.place = nn.Sequential(nn.Linear(TICK_SCALARS, 64), nn.GELU(), gate)
+        # The shape that codes describe, straight to the output; the trunk smooths its edges.
+        self.shape = nn.Linear(CODE_DIM, SHAPE_DIM, bias=False)
         self.fold = nn.Linear(2 * WIDTH, WIDTH)
         self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
         self.norm = nn.LayerNorm(WIDTH)
@@ -166,6 +182,7 @@ class SynthesizerNet(nn.Module):
         self.codebooks = Codebooks()
         self.register_buffer("mel_mean", torch.zeros(N_MELS))
         self.register_buffer("mel_std", torch.ones(N_MELS))
+        self.register_buffer("bands", band_basis(), persistent=False)
 
     def describe(self, ids: Tensor, scalars: Tensor, codes: Tensor, next_codes: Tensor) -> Tensor:
         """ids: [..., 3] phoneme, previous, next; scalars: [..., EVENT_SCALARS];
@@ -176,8 +193,15 @@ class SynthesizerNet(nn.Module):
 
     def ticks(self, described: Tensor, scalars: Tensor) -> Tensor:
         """described: [..., T, WIDTH] of each tick's event; scalars: [..., T, TICK_SCALARS]."""
-        activated: Tensor = functional.gelu(described + self.tick(scalars))
+        moved = described * (1.0 + self.place(scalars))
+        activated: Tensor = functional.gelu(moved + self.tick(scalars))
         return activated
+
+    def shapes(self, codes: Tensor, basis: Tensor) -> Tensor:
+        """What codes say straight about the output. codes: [..., T, CODE_DIM] of each tick's event;
+        basis: [..., T, SHAPE_TIMES] of ``shape_basis`` → [..., T, N_MELS]."""
+        terms = self.shape(codes).unflatten(-1, (SHAPE_TIMES, SHAPE_BANDS))
+        return (basis[..., None] * terms).sum(-2) @ self.bands.t()
 
     def frames(self, ticks: Tensor, voice: Tensor) -> tuple[Tensor, Tensor]:
         """ticks: [B, T, WIDTH], T even; voice: [B, VOICE_DIM].
@@ -222,8 +246,10 @@ class Synthesizer:
         )
         row = event_scalars(event, length, state.previous, following)
         scalars = torch.tensor(row, dtype=torch.float32)
-        codes = net.codebooks.decode(event.codes)
-        next_codes = net.codebooks.decode(() if following is None else following.codes)
+        codes = net.codebooks.decode(event.codes, event.phoneme)
+        next_codes = torch.zeros(CODE_DIM)
+        if following is not None:
+            next_codes = net.codebooks.decode(following.codes, following.phoneme)
         semitones = pitch_track(event, length, state.semitone, following)
         here = net.ticks(
             net.describe(ids, scalars, codes, next_codes)[None],
@@ -233,7 +259,8 @@ class Synthesizer:
         past = state.history[len(state.history) % 2 :]
         window = torch.cat([past, here, here[-1:]] if length % 2 else [past, here])
         mel, voicing = net.frames(window[None], torch.from_numpy(np.asarray(voice, np.float32))[None])
-        mel = mel[0, len(past) : len(past) + length] * net.mel_std + net.mel_mean
+        shape = net.shapes(codes[None], shape_basis(length, length))
+        mel = (mel[0, len(past) : len(past) + length] + shape) * net.mel_std + net.mel_mean
         mel = (mel + spoken.gain_db * DB_TO_LN).clamp(float(np.log(LOG_FLOOR)), 5.0)
         f0 = np.zeros(length, np.float32)
         if semitones is not None and not event.is_silence:

@@ -6,6 +6,7 @@ recognition and playout do all three. Randomness comes from the caller's generat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.articulation import CONTEXT_TICKS, pitch_input, pool_weights
+from engine.articulation import SHAPE_TIMES, shape_basis
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.synthesizer import (
     EVENT_SCALARS,
@@ -25,6 +26,7 @@ from engine.synthesizer import (
 )
 from engine.training.datasets import Corpus
 from engine.training.events import jitter_bounds, measure, to_events
+from engine.training.recognized import Events
 from engine.voice import BALANCE_DIM, DVECTOR_DIM, VOICE_DIM
 
 F32 = NDArray[np.float32]
@@ -45,11 +47,13 @@ class Augment:
     """Share of events whose successor is not known yet."""
     voice_noise: float = 0.5
     """Most noise on the d-vector, relative to its length."""
+    recognised: float = 0.5
+    """Share of clips told as the recogniser heard them, where that is known."""
     drop_voice: float = 0.05
     """Share of clips spoken with the mean voice."""
 
 
-NONE = Augment(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NONE = Augment(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass
@@ -63,10 +67,11 @@ class Batch:
     labels: Tensor
     """[B, T] true phoneme of every tick."""
     source_mel: Tensor
-    """[B, S + 2 * CONTEXT_TICKS, 80] unwarped log-mel, for the articulation encoder."""
-    source_pitch: Tensor
-    pool: Tensor
-    """[B, E, 3, S] pooling weights."""
+    """[B, S, 80] unwarped log-mel, for the articulation encoder."""
+    first: Tensor
+    """[B, E] where each event starts in the source."""
+    length: Tensor
+    """[B, E] ticks of each event there; 0 where the crop has no such event."""
     ids: Tensor
     """[B, E, 3] phoneme, previous, next as told to the networks."""
     next_known: Tensor
@@ -77,6 +82,8 @@ class Batch:
     """[B, T, TICK_SCALARS]"""
     event_of_tick: Tensor
     """[B, T]"""
+    basis: Tensor
+    """[B, T, SHAPE_TIMES] of ``shape_basis``, each tick within its event as played."""
     voice: Tensor
     """[B, VOICE_DIM]"""
     speaker: Tensor
@@ -91,8 +98,12 @@ class Batch:
 class BatchMaker:
     """Draws crops from a corpus."""
 
-    def __init__(self, corpus: Corpus, mean: F32, basis: F32, mean_dvec: F32) -> None:
+    def __init__(
+        self, corpus: Corpus, mean: F32, basis: F32, mean_dvec: F32,
+        recognised: Mapping[str, Events] | None = None,
+    ) -> None:  # fmt: skip
         self.corpus = corpus
+        self._recognised = recognised or {}
         self._balance = (corpus.balance - mean) @ basis.T
         self._mean_voice = np.concatenate([mean_dvec, np.zeros(BALANCE_DIM, np.float32)])
 
@@ -125,18 +136,19 @@ class BatchMaker:
         """A batch of ``clips`` (indices into the corpus)."""
         crops = [self._crop(n, rng, augment, crop_ticks, from_start) for n in clips]
         count = max(len(c["ids"]) for c in crops)
-        source = max(len(c["source_mel"]) for c in crops) - 2 * CONTEXT_TICKS
+        source = max(len(c["source_mel"]) for c in crops)
         shapes = {
             "mel": (crop_ticks, 80), "voicing": (crop_ticks,), "labels": (crop_ticks,),
-            "source_mel": (source + 2 * CONTEXT_TICKS, 80),
-            "source_pitch": (source + 2 * CONTEXT_TICKS,), "pool": (count, 3, source),
+            "source_mel": (source, 80),
+            "first": (count,), "length": (count,),
             "ids": (count, 3), "next_known": (count,), "scalars": (count, EVENT_SCALARS),
             "tick_scalars": (crop_ticks, TICK_SCALARS), "event_of_tick": (crop_ticks,),
+            "basis": (crop_ticks, SHAPE_TIMES),
             "voice": (VOICE_DIM,), "speaker": (DVECTOR_DIM,), "mask": (crop_ticks,),
         }  # fmt: skip
         out: dict[str, Tensor] = {}
         for key, shape in shapes.items():
-            whole = key in ("labels", "ids", "event_of_tick")
+            whole = key in ("labels", "ids", "event_of_tick", "first", "length")
             array = np.zeros((len(clips), *shape), np.int64 if whole else np.float32)
             for row, crop in zip(array, crops, strict=True):
                 value = crop[key]
@@ -148,7 +160,10 @@ class BatchMaker:
         self, n: int, rng: np.random.Generator, augment: Augment, crop_ticks: int, from_start: bool
     ) -> dict[str, NDArray[np.generic]]:
         clip = self.corpus.clips[n]
-        phoneme, bounds = self.corpus.events[clip.id]
+        spoken, spoken_bounds = phoneme, bounds = self.corpus.events[clip.id]
+        heard = clip.id in self._recognised and rng.random() < augment.recognised
+        if heard:
+            phoneme, bounds = self._recognised[clip.id]
         first = 0
         if not from_start and bounds[-1] > crop_ticks:
             latest = int(np.searchsorted(bounds, bounds[-1] - crop_ticks // 2))
@@ -157,7 +172,7 @@ class BatchMaker:
         last = min(last, first + MAX_EVENTS, len(phoneme))
         lo = max(first - 1, 0)
         part, edges = phoneme[lo : last + 1], bounds[lo : last + 2]
-        if augment.jitter_ticks and rng.random() < 0.7:
+        if augment.jitter_ticks and not heard and rng.random() < 0.7:
             edges = jitter_bounds(edges, int(rng.integers(1, augment.jitter_ticks + 1)), rng)
         start, stop = clip.first_frame, clip.first_frame + clip.frames
         edges = np.minimum(edges, clip.frames)
@@ -171,14 +186,16 @@ class BatchMaker:
         power = np.asarray(self.corpus.power[start:stop])
         events = to_events(measure(told, edges, f0, power))
         skip = first - lo
-        own = events[skip : max(skip + 1, len(events) - 1 if len(events) - skip > 1 else len(events))]
+        own = events[
+            skip : max(skip + 1, len(events) - 1 if len(events) - skip > 1 else len(events))
+        ]
         low, high = own[0].start_tick, own[-1].end_tick
         lengths = np.array([e.duration_ticks for e in own])
         if augment.warp and rng.random() < augment.warp:
             rate = np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.2, len(own)))
             lengths = np.clip(np.round(lengths * rate), 1, 40).astype(np.int64)
         known = rng.random(len(own)) >= augment.hide_next
-        ids, scalars, ticks, owner, where = [], [], [], [], []
+        ids, scalars, ticks, owner, where, basis = [], [], [], [], [], []
         semitone: float | None = None
         previous = events[skip - 1] if skip else None
         for k, event in enumerate(own):
@@ -195,28 +212,28 @@ class BatchMaker:
             scalars.append(event_scalars(event, length, previous, following))
             ticks.append(tick_scalars(length, event.voiced, track))
             owner.append(np.full(length, k))
+            basis.append(shape_basis(length, length).numpy())
             inside = (np.arange(length) + 0.5) * event.duration_ticks / length
             where.append(event.start_tick + inside.astype(np.int64))
             previous = event
         index = np.concatenate(where)[:crop_ticks]
         owners = np.concatenate(owner)[:crop_ticks]
         mel = np.asarray(self.corpus.mel[start + index], np.float32)
-        true = part[skip:][owners]
+        true = spoken[
+            np.clip(np.searchsorted(spoken_bounds, index, "right") - 1, 0, len(spoken) - 1)
+        ]
         shift = int(rng.integers(0, 2)) if augment.jitter_ticks else 0
-        source = np.clip(np.arange(low - CONTEXT_TICKS, high + CONTEXT_TICKS), 0, clip.frames - 1)
-        pool = np.zeros((len(own), 3, high - low), np.float32)
-        for k, event in enumerate(own):
-            a = event.start_tick - low
-            pool[k, :, a : a + event.duration_ticks] = pool_weights(event.duration_ticks)
+        source = np.clip(np.arange(low, high), 0, clip.frames - 1)
         return {
             "mel": mel[shift:], "voicing": (f0[index] > 0).astype(np.float32)[shift:],
             "labels": true[shift:],
             "source_mel": np.asarray(self.corpus.mel[start + source], np.float32),
-            "source_pitch": pitch_input(f0[source]), "pool": pool,
+            "first": np.array([e.start_tick - low for e in own]),
+            "length": np.array([e.duration_ticks for e in own]),
             "ids": np.array(ids), "next_known": known.astype(np.float32),
             "scalars": np.array(scalars, np.float32),
             "tick_scalars": np.concatenate(ticks)[:crop_ticks][shift:],
-            "event_of_tick": owners[shift:], "voice": self._noisy_voice(n, augment, rng),
+            "event_of_tick": owners[shift:], "basis": np.concatenate(basis)[:crop_ticks][shift:],
+            "voice": self._noisy_voice(n, augment, rng),
             "speaker": self.corpus.dvec[n], "mask": np.ones(len(owners) - shift, np.float32),
         }  # fmt: skip
-

@@ -26,6 +26,8 @@ from engine.training.batches import CROP_TICKS, Augment, Batch, BatchMaker
 from engine.training.codec_net import Codec, export, restore, score
 from engine.training.datasets import Corpus
 from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
+from engine.training.recognized import recognised_events
+from engine.training.shapes import fit_shapes
 from engine.training.speaker import ROWS, SpeakerJudge
 from engine.training.voice import voice_basis
 from engine.voice import WINDOW_TICKS
@@ -36,6 +38,7 @@ LEARNING_RATE = 1.5e-3
 JUDGE_RATE = 4e-4
 SCORE_EVERY_S = 240.0
 EMA_DECAY = 0.998
+LAYER_SHARES = (0.25, 0.25, 0.15, 0.35)  # of clips spoken with 0 … MAX_LAYERS codes an event
 LOOSENING = 1.02  # the discriminator may cost this much L1; at 1.08 it measurably cost words
 
 
@@ -78,6 +81,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/codec"))
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--judge-minutes", type=float, default=3.0)
+    parser.add_argument("--shape-minutes", type=float, default=3.0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -100,7 +104,8 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     corpus = Corpus(options.data, options.cache)
     basis = voice_basis(corpus)
-    maker = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector)
+    heard = recognised_events(corpus)
+    maker = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector, heard)
     clips = corpus.select("train")
     weights = corpus.draw_weights(clips)
     dev = corpus.select("dev", ("librispeech",))
@@ -115,6 +120,7 @@ def run(options: argparse.Namespace) -> None:
     patch_opt = torch.optim.AdamW(patch.parameters(), JUDGE_RATE, (0.5, 0.9))
     checkpoint = options.out / "last.pt"
     step, spent_before = 0, 0.0
+    fresh = [name for name, _ in codec.named_parameters()]
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         for part, key in ((codec, "codec"), (ema, "ema"), (judge, "judge"), (patch, "patch")):
@@ -125,11 +131,17 @@ def run(options: argparse.Namespace) -> None:
         print(f"resumed at step {step}", flush=True)
     else:
         try:
-            restore(codec, load_weights("codec")[0])
+            fresh = restore(codec, load_weights("codec")[0])
             ema.load_state_dict(codec.state_dict())
             print("starting from the shipped weights", flush=True)
+            if fresh:
+                print("afresh:", ", ".join(fresh), flush=True)
         except WeightsError:
             print("starting from scratch", flush=True)
+    if step == 0 and fresh:
+        fit_shapes(codec, maker, draw, 60 * options.shape_minutes, rng, device, options.seed)
+        ema.load_state_dict(codec.state_dict())
+    codec.articulation.requires_grad_(False)
     judge_path = options.out / "judge.pt"
     if not checkpoint.is_file() and judge_path.is_file():
         judge.load_state_dict(torch.load(judge_path, map_location=device, weights_only=True))
@@ -166,7 +178,9 @@ def run(options: argparse.Namespace) -> None:
             next_score += SCORE_EVERY_S
             scores = score(ema, judge, maker, dev, device)
             print("score", step, " ".join(f"{k} {v:.3f}" for k, v in scores.items()), flush=True)
-            _log(options.out / "curve.csv", {"step": step, "seconds": spent_before + spent, **scores})
+            _log(
+                options.out / "curve.csv", {"step": step, "seconds": spent_before + spent, **scores}
+            )
             best = _keep(ema, scores, step, best, options)
             state = {
                 "codec": codec.state_dict(), "ema": ema.state_dict(), "judge": judge.state_dict(),
@@ -185,13 +199,18 @@ def _step(
     """One update of the codec, and of the discriminator when it takes part."""
     net = codec.synthesizer
     target = (batch.mel - net.mel_mean) / net.mel_std
-    layers = torch.randint(0, MAX_LAYERS + 1, (len(target),), device=target.device)
-    mel, voicing, _, commit = codec(batch, layers, learn=True)
+    layers = torch.multinomial(torch.tensor(LAYER_SHARES), len(target), replacement=True)
+    layers = layers.to(target.device)
+    mel, voicing, _ = codec(batch, layers)
     l1 = masked_l1(mel, target, batch.mask)
     feature, entropy = judge_loss(judge, mel, target, batch.labels, batch.mask)
     voiced = functional.binary_cross_entropy_with_logits(voicing, batch.voicing, weight=batch.mask)
-    loss = l1 + 0.6 * feature + 0.08 * entropy + 0.1 * voiced + 0.1 * commit
-    parts = {"l1": l1.item(), "feature": feature.item(), "ce": entropy.item(), "commit": commit.item()}
+    loss = l1 + 0.6 * feature + 0.08 * entropy + 0.1 * voiced
+    parts = {
+        "l1": l1.item(),
+        "feature": feature.item(),
+        "ce": entropy.item(),
+    }
     if mse_dtw:
         from engine.training.timing import soft_dtw
 
@@ -252,7 +271,10 @@ def _statistics(
     chosen = np.random.default_rng(1).choice(clips, 300, p=weights)
     spans = [corpus.clips[n] for n in chosen]
     mel = np.concatenate(
-        [np.asarray(corpus.mel[c.first_frame : c.first_frame + c.frames], np.float32) for c in spans]
+        [
+            np.asarray(corpus.mel[c.first_frame : c.first_frame + c.frames], np.float32)
+            for c in spans
+        ]
     )
     for net in (codec.synthesizer, codec.articulation):
         net.mel_mean.copy_(torch.from_numpy(mel.mean(0)))

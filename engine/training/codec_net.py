@@ -6,13 +6,15 @@ Batches go in, predicted frames come out; ``export`` makes the shipped tensors o
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.articulation import ArticulationNet
-from engine.events import CODE_LEVELS, MAX_LAYERS
+from engine.articulation import CODE_DIM, ArticulationNet
+from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS
 from engine.synthesizer import SynthesizerNet
 from engine.training.batches import NONE, Batch, BatchMaker
 from engine.training.perceptual import PhonemeJudge, masked_l1
@@ -20,77 +22,59 @@ from engine.training.perceptual import PhonemeJudge, masked_l1
 SHARED = ("codebooks.vectors", "mel_mean", "mel_std")  # of both networks, stored once
 
 
+class EventInputs(NamedTuple):
+    """The arguments of ``ArticulationNet.latents``."""
+
+    mel: Tensor
+    lengths: Tensor
+    ids: Tensor
+    scalars: Tensor
+    voice: Tensor
+
+
 class Codec(nn.Module):
     """Both networks; one set of codebooks."""
-
-    usage: Tensor
-    sums: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.synthesizer = SynthesizerNet()
         self.articulation = ArticulationNet()
         self.articulation.codebooks = self.synthesizer.codebooks
-        self.register_buffer("usage", torch.ones(MAX_LAYERS, CODE_LEVELS))
-        self.register_buffer("sums", torch.zeros_like(self.synthesizer.codebooks.vectors))
 
-    def latents(self, batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
-        """One latent an event, [B, E, 32]."""
-        net = self.articulation
-        frames = net.frames((batch.source_mel - mean) / std, batch.source_pitch, batch.voice)
-        pooled = torch.einsum("bepS,bSw->bepw", batch.pool, frames).flatten(2)
-        count = batch.pool[:, :, 0].gt(0).sum(-1).clamp(min=1)
-        scalars = torch.stack([(count / 8.0).log(), batch.scalars[..., 1]], -1)
-        return net.latents(pooled, batch.ids, scalars)
+    def events(self, batch: Batch) -> EventInputs:
+        """What the articulation encoder reads of each of the batch's N events."""
+        net, real = self.articulation, batch.length > 0
+        mel = (batch.source_mel - net.mel_mean) / net.mel_std
+        lengths, row = batch.length[real], real.nonzero()[:, :1]
+        ticks = torch.arange(MAX_EVENT_TICKS, device=lengths.device)
+        where = (batch.first[real][:, None] + ticks).clamp(max=mel.shape[1] - 1)
+        scalars = torch.stack([(lengths / 8.0).log(), batch.scalars[real][:, 1]], -1)
+        ids = batch.ids[real][:, :2]
+        return EventInputs(mel[row, where], lengths, ids, scalars, batch.voice[row[:, 0]])
 
-    def quantise(self, latent: Tensor, layers: Tensor, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Straight-through sum of the first ``layers`` [B] stages. Returns codes, indices, loss."""
-        latent = latent.float()
-        flat = latent.reshape(-1, latent.shape[-1])
-        with torch.no_grad(), torch.autocast(flat.device.type, enabled=False):
-            indices, chosen = self.synthesizer.codebooks.quantise(flat)
-            if learn:
-                self._update(flat, indices, chosen)
-        stages = torch.cumsum(chosen, 1).reshape(*latent.shape[:2], MAX_LAYERS, -1)
-        # Towards the last stage only: pulled towards the first, latents would leave nothing to
-        # the others.
-        commit = functional.mse_loss(latent, stages[:, :, -1])
-        zero = torch.zeros_like(stages[:, :, :1])
-        options = torch.cat([zero, stages], 2)
-        picked = options[torch.arange(len(layers)), :, layers]
-        codes = latent + (picked - latent).detach()
-        return codes * (layers > 0)[:, None, None], indices, commit
+    @torch.no_grad()
+    def codes(self, batch: Batch, layers: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the first ``layers`` [B] stages of every event [B, E, CODE_DIM]; indices [N, …]."""
+        inputs, real = self.events(batch), batch.length > 0
+        latent = self.articulation.latents(*inputs).float()
+        indices, chosen = self.synthesizer.codebooks.quantise(latent, inputs.ids[:, 0])
+        wanted = torch.arange(MAX_LAYERS, device=layers.device) < layers[real.nonzero()[:, 0], None]
+        codes = chosen.new_zeros(*real.shape, CODE_DIM)
+        codes[real] = (chosen * wanted[..., None]).sum(1)
+        return codes, indices
 
-    def _update(self, flat: Tensor, indices: Tensor, chosen: Tensor) -> None:
-        """Move codewords to the mean of what they caught; restart those that catch nothing."""
-        books = self.synthesizer.codebooks.vectors
-        rest = flat.clone()
-        for layer in range(MAX_LAYERS):
-            hits = functional.one_hot(indices[:, layer], CODE_LEVELS).to(flat.dtype)
-            self.usage[layer].mul_(0.97).add_(hits.sum(0), alpha=0.03)
-            self.sums[layer].mul_(0.97).add_(hits.t() @ rest, alpha=0.03)
-            books[layer] = self.sums[layer] / self.usage[layer].clamp(min=1e-3)[:, None]
-            dead = (self.usage[layer] < 0.05).nonzero().flatten()
-            if len(dead):
-                fresh = rest[torch.randint(len(rest), (len(dead),))]
-                books[layer, dead] = fresh
-                self.sums[layer, dead] = fresh * 0.3
-                self.usage[layer, dead] = 0.3
-            rest = rest - chosen[:, layer]
-
-    def forward(
-        self, batch: Batch, layers: Tensor, learn: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns normalised log-mel [B, T, 80], voicing logits [B, T], indices, commitment loss."""
+    def forward(self, batch: Batch, layers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns normalised log-mel [B, T, 80], voicing logits [B, T] and indices [N, …]."""
         net = self.synthesizer
-        latent = self.latents(batch, net.mel_mean, net.mel_std)
-        codes, indices, commit = self.quantise(latent, layers, learn)
+        codes, indices = self.codes(batch, layers)
         following = functional.pad(codes[:, 1:], (0, 0, 0, 1)) * batch.next_known[..., None]
         described = net.describe(batch.ids, batch.scalars, codes, following)
         spread = batch.event_of_tick[..., None].expand(-1, -1, described.shape[-1])
         ticks = net.ticks(described.gather(1, spread), batch.tick_scalars)
         mel, voicing = net.frames(ticks, batch.voice)
-        return mel.float(), voicing.float(), indices, commit
+        told = codes.gather(1, batch.event_of_tick[..., None].expand(-1, -1, CODE_DIM))
+        mel = mel + net.shapes(told, batch.basis)
+        return mel.float(), voicing.float(), indices
 
 
 def export(codec: Codec) -> dict[str, Tensor]:
@@ -104,17 +88,18 @@ def export(codec: Codec) -> dict[str, Tensor]:
     return out
 
 
-def restore(codec: Codec, tensors: dict[str, Tensor]) -> None:
-    """Load what ``export`` wrote."""
-    state = codec.state_dict()
+def restore(codec: Codec, tensors: dict[str, Tensor]) -> list[str]:
+    """Load what ``export`` wrote. Returns the names of tensors that had no fitting counterpart
+    there and start afresh: a changed network keeps what it can."""
+    state, fresh = codec.state_dict(), []
     for key in state:
-        for name in (key, key.split(".", 1)[-1]):
-            if name in tensors:
-                state[key] = tensors[name].float()
-                break
+        names = [name for name in (key, key.split(".", 1)[-1]) if name in tensors]
+        if names and tensors[names[0]].shape == state[key].shape:
+            state[key] = tensors[names[0]].float()
+        else:
+            fresh.append(key)
     codec.load_state_dict(state)
-    codec.usage.fill_(1.0)
-    codec.sums.copy_(codec.synthesizer.codebooks.vectors)
+    return fresh
 
 
 @torch.inference_mode()
@@ -133,13 +118,15 @@ def score(
         losses, right, frames, seen = [], 0.0, 0.0, []
         for batch in batches:
             layers = torch.full((len(batch.mel),), layer, device=device)
-            mel, _, indices, _ = codec(batch, layers)
-            losses.append(float(masked_l1(mel, (batch.mel - net.mel_mean) / net.mel_std, batch.mask)))
+            mel, _, indices = codec(batch, layers)
+            losses.append(
+                float(masked_l1(mel, (batch.mel - net.mel_mean) / net.mel_std, batch.mask))
+            )
             half = batch.mask[:, ::2].bool()
             guess = judge(mel)[0].argmax(-1)
             right += float((guess == batch.labels[:, ::2])[half].sum())
             frames += float(half.sum())
-            seen.append(indices[batch.pool[:, :, 0].sum(-1).flatten() > 0])
+            seen.append(indices)
         out[f"l1_{layer}"] = float(np.mean(losses))
         out[f"acc_{layer}"] = right / frames
         if layer:

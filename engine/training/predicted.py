@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
+from engine.articulation import ArticulationEncoder
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS
 from engine.frames import AcousticFrames
@@ -89,13 +89,9 @@ class Predictor:
         voice = self._maker.voice(number)
         if layers:
             for i, event in enumerate(events):
-                first = event.start_tick - CONTEXT_TICKS
-                rows = np.arange(first, event.end_tick + CONTEXT_TICKS).clip(0, clip.frames - 1)
-                around = (
-                    events[i - 1] if i else None,
-                    events[i + 1] if i + 1 < len(events) else None,
-                )
-                codes = self._articulation.encode(mel[rows], event, *around, voice, f0[rows])
+                rows = np.arange(event.start_tick, event.end_tick).clip(0, clip.frames - 1)
+                before = events[i - 1] if i else None
+                codes = self._articulation.encode(mel[rows], event, before, voice)
                 events[i] = replace(event, codes=codes[:layers])
         state, parts = self._synthesizer.initial_state(), []
         for i, event in enumerate(events):

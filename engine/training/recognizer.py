@@ -128,8 +128,8 @@ def run(options: argparse.Namespace) -> float:
     examples = load_examples(corpus, [n for n in corpus.select("train") if n not in set(held_out)])
     if not examples:
         raise SottovoceError("No training features yet: give more --minutes.")
-    validation = load_examples(corpus, held_out)
-    dev = load_examples(corpus, corpus.select("dev", ("librispeech",)))
+    validation = load_examples(corpus, held_out, copies=1)
+    dev = load_examples(corpus, corpus.select("dev", ("librispeech",)), copies=1)
     stay, prior = statistics(examples)
     transitions = transition_table([torch.from_numpy(e.labels) for e in examples]).to(device)
     weights = np.array(

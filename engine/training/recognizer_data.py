@@ -1,13 +1,14 @@
 """Frontend features of the training clips, computed once and kept in the cache, one file a clip.
 
-The frontend costs a tenth of real time, so native readers come first and the work stops when its
-share of the time is used up; the next run goes on from there.
+The frontend costs a tenth of real time, so native readers and augmented copies of them come first
+and the work stops when its share of the time is used up; the next run goes on from there.
 """
 
 from __future__ import annotations
 
 import os
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,16 @@ from tqdm import tqdm
 
 from engine.frontend import GUARD_FRAMES, STEP_SAMPLES, Frontend
 from engine.mel import HOP
+from engine.training.augment import another_recording
 from engine.training.datasets import Clip, Corpus
 
-ORDER = ("librispeech", "storybooks", "asterisk", "kathleen", "speechocean", "commands")
+# What is worth its time most comes first: (source, which copy; 0 is the recording itself).
+ORDER = (
+    ("librispeech", 0), ("storybooks", 0), ("asterisk", 0), ("librispeech", 1), ("librispeech", 2),
+    ("storybooks", 1), ("librispeech", 3), ("speechocean", 0), ("kathleen", 0), ("librispeech", 4),
+    ("asterisk", 1), ("storybooks", 2), ("commands", 0), ("speechocean", 1), ("kathleen", 1),
+)  # fmt: skip
+COPIES = 5
 VALIDATION_CLIPS = 25  # the last training readers of LibriSpeech: settings are tuned on them
 
 
@@ -48,37 +56,61 @@ def framewise(
     return np.asarray(np.where(middles < bounds[-1], phonemes[index], 0), np.int64)
 
 
-def _path(cache_dir: Path, clip: Clip) -> Path:
-    return cache_dir / "frontend" / f"{clip.id}.npy"
+def feature_path(cache_dir: Path, clip: Clip, copy: int = 0) -> Path:
+    """Where the features of a clip, or of one of its augmented copies, are kept."""
+    return cache_dir / "frontend" / (f"{clip.id}+{copy}.npy" if copy else f"{clip.id}.npy")
 
 
 def prepare_features(corpus: Corpus, minutes: float) -> None:
-    """Compute missing features for at most ``minutes``; at least the validation readers'."""
+    """Compute missing features for at most ``minutes``, in ORDER; the dev readers' first."""
     pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
     (corpus.cache_dir / "frontend").mkdir(exist_ok=True)
-    clips = [corpus.clips[n] for n in corpus.select("dev", ("librispeech",))]
     train = [corpus.clips[n] for n in corpus.select("train")]
-    clips += sorted(train, key=lambda clip: (ORDER.index(clip.source), clip.group == "child"))
-    missing = [clip for clip in clips if not _path(corpus.cache_dir, clip).is_file()]
+    wanted = [(corpus.clips[n], 0) for n in corpus.select("dev", ("librispeech",))]
+    for source, copy in ORDER:
+        part = [clip for clip in train if clip.source == source]
+        wanted += [(clip, copy) for clip in sorted(part, key=lambda clip: clip.group == "child")]
+    missing = [(c, k) for c, k in wanted if not feature_path(corpus.cache_dir, c, k).is_file()]
     end = time.monotonic() + 60 * minutes
-    for clip in tqdm(missing, desc="features", unit=" clips", mininterval=10):
+    for clip, copy in tqdm(missing, desc="features", unit=" clips", mininterval=10):
         if time.monotonic() > end:
             break
-        sound = pcm[clip.first_frame * HOP : (clip.first_frame + clip.frames) * HOP]
-        path = _path(corpus.cache_dir, clip)
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, features_of((sound / 32767).astype(np.float32)))
-        os.replace(partial, path)
+        _keep(corpus, pcm, train, clip, copy)
 
 
-def load_examples(corpus: Corpus, indices: list[int]) -> list[Example]:
-    """The clips among ``indices`` whose features are there."""
+def _sound(pcm: NDArray[np.int16], clip: Clip) -> NDArray[np.float32]:
+    part = pcm[clip.first_frame * HOP : (clip.first_frame + clip.frames) * HOP]
+    return np.asarray(part / 32767, np.float32)
+
+
+def _keep(corpus: Corpus, pcm: NDArray[np.int16], train: list[Clip], clip: Clip, copy: int) -> None:
+    sound, scale = _sound(pcm, clip), 1.0
+    if copy:
+        rng = np.random.default_rng([zlib.crc32(clip.id.encode()), copy])
+        other = train[int(rng.integers(len(train)))]
+        sound, scale = another_recording(sound, _sound(pcm, other), rng)
+    path = feature_path(corpus.cache_dir, clip, copy)
+    partial = path.with_suffix(".partial.npy")
+    if copy:
+        np.save(path.with_suffix(".scale.npy"), scale)
+    np.save(partial, features_of(sound))
+    os.replace(partial, path)
+
+
+def load_examples(corpus: Corpus, indices: list[int], copies: int = COPIES) -> list[Example]:
+    """The clips among ``indices`` whose features are there, and up to ``copies`` - 1 variants."""
     examples = []
     for n in indices:
         clip = corpus.clips[n]
-        path = _path(corpus.cache_dir, clip)
-        if path.is_file():
+        for copy in range(copies):
+            path = feature_path(corpus.cache_dir, clip, copy)
+            if not path.is_file():
+                continue
             features = np.load(path)
-            labels = framewise(*corpus.events[clip.id], len(features))
+            phonemes, bounds = corpus.events[clip.id]
+            if copy:
+                scale = float(np.load(path.with_suffix(".scale.npy")))
+                bounds = np.round(bounds * scale).astype(np.int64)
+            labels = framewise(phonemes, bounds, len(features))
             examples.append(Example(features, labels, clip.source))
     return examples

