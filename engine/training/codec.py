@@ -26,6 +26,7 @@ from engine.training.batches import CROP_TICKS, Augment, Batch, BatchMaker
 from engine.training.codec_net import Codec, export, restore, score
 from engine.training.datasets import Corpus
 from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
+from engine.training.precision import half_precision
 from engine.training.recognized import recognised_events
 from engine.training.shapes import fit_shapes
 from engine.training.speaker import ROWS, SpeakerJudge
@@ -42,14 +43,6 @@ LAYER_SHARES = (0.25, 0.25, 0.15, 0.35)  # of clips spoken with 0 … MAX_LAYERS
 LOOSENING = 1.02  # the discriminator may cost this much L1; at 1.08 it measurably cost words
 
 
-def _half_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where the machine multiplies it natively: nearly twice the steps a minute."""
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.autocast(
-        device.type, torch.bfloat16, enabled=device.type == "cuda" or bool(native())
-    )
-
-
 def train_judge(
     judge: PhonemeJudge, maker: BatchMaker, codec: Codec, seconds: float,
     draw: Any, device: torch.device, rng: np.random.Generator,
@@ -60,7 +53,7 @@ def train_judge(
     while (spent := time.monotonic() - begin) < seconds:
         optimiser.param_groups[0]["lr"] = 2e-3 * max(0.02, 1 - spent / seconds)
         batch = maker.make(draw(), rng, Augment(jitter_ticks=0, confuse=0.0)).to(device)
-        with _half_precision(device):
+        with half_precision(device):
             logits, _ = judge((batch.mel - net.mel_mean) / net.mel_std)
         logits = logits.float()
         half = batch.mask[:, ::2].bool()
@@ -160,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
         rate = warm * (0.03 + 0.97 * 0.5 * (1 + float(np.cos(np.pi * progress))))
         main_opt.param_groups[0]["lr"] = LEARNING_RATE * rate
         batch = maker.make(draw(), rng, Augment()).to(device)
-        with _half_precision(device):
+        with half_precision(device):
             parts = _step(codec, judge, patch, batch, main_opt, patch_opt,
                           progress >= options.adversarial_from, options.mse_dtw,
                           talker if step % 2 else None, options.speaker)  # fmt: skip

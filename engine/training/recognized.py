@@ -7,6 +7,7 @@ share of its training crops uses these in place of the alignments. Features come
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from engine.events import MAX_EVENT_TICKS
 from engine.recognizer import BEAM, TICKS_PER_FRAME, RecognizerModel, load_model
 from engine.training.datasets import Corpus
 from engine.training.recognizer_data import feature_path
+from engine.weights import MODELS_DIR
 
 Events = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Phonemes [E] and their boundaries in ticks [E + 1]."""
@@ -48,9 +50,10 @@ def recognise(features: NDArray[np.float16], model: RecognizerModel) -> Events:
 def recognised_events(corpus: Corpus) -> dict[str, Events]:
     """Clip id → events, for every training clip whose frontend features are in the cache.
 
-    Computed once; delete ``recognized.npz`` after training a new recogniser.
+    Kept in the cache by the fingerprint of the recogniser's weights.
     """
-    path: Path = corpus.cache_dir / "recognized.npz"
+    weights = (MODELS_DIR / "recognizer.safetensors").read_bytes()
+    path = corpus.cache_dir / f"recognized-{hashlib.sha256(weights).hexdigest()[:12]}.npz"
     if not path.is_file():
         _compute(corpus, path)
     with np.load(path) as stored:

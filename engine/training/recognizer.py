@@ -26,6 +26,7 @@ from engine.phoneme_net import PhonemeNet
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.recognizer import BEAM
 from engine.training.datasets import Corpus
+from engine.training.precision import half_precision
 from engine.training.recognizer_data import (
     VALIDATION_CLIPS,
     Example,
@@ -165,7 +166,9 @@ def run(options: argparse.Namespace) -> float:
             group["lr"] = options.rate * min(1.0, (step + 1) / 100) * decay
         features, labels, lengths = (x.to(device) for x in draw(examples, weights, rng))
         net.train()
-        logits, _ = net(features, net.initial_state(BATCH))
+        with half_precision(device):
+            logits, _ = net(features, net.initial_state(BATCH))
+        logits = logits.float()
         loss = F.cross_entropy(
             logits.transpose(1, 2), labels, ignore_index=-100, label_smoothing=0.05
         )
