@@ -18,8 +18,8 @@ from transport.impair import Impairment, ImpairmentSettings
 GAP_S = 1.0  # of silence between clips, so that a cut never takes a neighbour's words
 SEED = 7
 DELAY_MS, JITTER_MS = 60.0, 30.0
-CODEC2_FRAMES_A_PACKET = 3  # 120 ms: 18 bytes of speech under 50 of headers
-HEADERS_BYTES = 50  # IP 20, UDP 8, RTP 12, SRTP tag 10
+CODEC2_FRAMES_A_PACKET = 3  # 120 ms: 18 bytes of speech under 44 of headers
+HEADERS_BYTES = 44  # IP 20, UDP 8, RTP 12, SRTP tag 4
 OPUS_FRAME_MS = 60
 
 LOSSES = (0, 5, 10, 20, 30, 50)

@@ -12,8 +12,8 @@ from typing import Final
 
 from transport.reports import ReceiverReport
 
-HEADER_BYTES: Final = 50
-"""IPv4 20 + UDP 8 + RTP 12 + SRTP tag 10, paid for every packet."""
+HEADER_BYTES: Final = 44
+"""IPv4 20 + UDP 8 + RTP 12 + SRTP tag 4, paid for every packet."""
 PACKET_BYTES: Final = 5.0  # payload header 3, and what a block costs beyond its events
 EVENTS_PER_S: Final = 11.5
 EVENT_BITS: Final = 13.5

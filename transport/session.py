@@ -42,8 +42,8 @@ from transport.rtp import (
 UDP_HEADER_BYTES = 8
 IPV4_HEADER_BYTES = 20
 IPV6_HEADER_BYTES = 40
-SRTP_TAG_BYTES = 10  # AES-CM with an 80-bit HMAC: 6 bytes less a packet than AES-GCM
-SRTCP_INDEX_BYTES = 4
+SRTP_TAG_BYTES = 4  # AES-CM with a 32-bit HMAC: 12 bytes less a packet than AES-GCM
+SRTCP_TAIL_BYTES = 14  # RTCP keeps its 80-bit tag, and carries its index
 
 RTCP_FIRST_MS = (300.0, 1_000.0, 2_500.0)  # early ones, so that the round trip is soon known
 RTCP_INTERVAL_MS = 5_000.0  # RFC 3550, section 6.2
@@ -142,6 +142,11 @@ class RtpSession:
     def packet_overhead_bytes(self) -> int:
         """What the wire adds to an RTP packet: IP, UDP and the SRTP tag."""
         return self.ip_header_bytes + UDP_HEADER_BYTES + SRTP_TAG_BYTES
+
+    @property
+    def rtcp_overhead_bytes(self) -> int:
+        """What the wire adds to an RTCP packet."""
+        return self.ip_header_bytes + UDP_HEADER_BYTES + SRTCP_TAIL_BYTES
 
     def pack(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> bytes | None:
         """The RTP packet for one payload; None (counted) for what cannot be sent."""
@@ -252,7 +257,7 @@ class RtpSession:
 
     def _count_rtcp(self, data: bytes) -> bytes:
         """Spread an RTCP packet's wire bytes over the arms that were active since the last one."""
-        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        size = len(data) + self.rtcp_overhead_bytes
         active = [s for s in self._sending.values() if s.packets > s.packets_at_report]
         active = active or [self._sending["phonemes"]]
         for number, sending in enumerate(active):
@@ -303,7 +308,7 @@ class RtpSession:
             self.dropped["malformed"] += 1
             return None
         self.last_heard_ms = now_ms
-        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        size = len(data) + self.rtcp_overhead_bytes
         active = [r for r in self._receiving.values() if r.packets > r.packets_at_report]
         active = active or [self._receiving["phonemes"]]
         for number, receiving in enumerate(active):

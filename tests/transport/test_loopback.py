@@ -44,8 +44,8 @@ def test_wire_bytes_are_headers_tags_payload_and_rtcp() -> None:
     near.send("phonemes", 0, bytes(30), 0.0)
     near.send("opus", 0, bytes(90), 0.0)
     stats = near.stats(0.0)
-    assert stats.phonemes.wire_bytes_sent == 20 + 8 + 12 + 10 + 30
-    assert stats.opus.wire_bytes_sent == 20 + 8 + 12 + 10 + 90
+    assert stats.phonemes.wire_bytes_sent == 20 + 8 + 12 + 4 + 30
+    assert stats.opus.wire_bytes_sent == 20 + 8 + 12 + 4 + 90
     far.receive(10.0)
     for now_ms in (100.0, 200.0, 300.0, 400.0):
         near.receive(now_ms)
@@ -53,7 +53,7 @@ def test_wire_bytes_are_headers_tags_payload_and_rtcp() -> None:
     # one sender report of 28 bytes, shared by both arms; the far end has nothing to send of
     sender_report = 20 + 8 + 28 + 4 + 10
     sent = near.stats(400.0)
-    assert sent.phonemes.wire_bytes_sent + sent.opus.wire_bytes_sent == 80 + 140 + sender_report
+    assert sent.phonemes.wire_bytes_sent + sent.opus.wire_bytes_sent == 74 + 134 + sender_report
     got = far.stats(400.0)
     assert got.phonemes.wire_bytes_received == sent.phonemes.wire_bytes_sent
     assert got.opus.wire_bytes_received == sent.opus.wire_bytes_sent
@@ -94,7 +94,7 @@ def test_a_report_rides_on_the_next_media_packet() -> None:
     near.receive(0.0)
     near.send_control(report)
     near.send("phonemes", 0, bytes(30), 10.0)
-    assert near.stats(10.0).phonemes.wire_bytes_sent == 80 + 16
+    assert near.stats(10.0).phonemes.wire_bytes_sent == 74 + 16
     far.receive(20.0)
     (message,) = far.receive_control()
     assert message == report
