@@ -92,6 +92,8 @@ class Settings:
     rendezvous_url: str = ""
     """WebSocket address for calls by short name; empty is off."""
     lan_discovery: bool = False
+    language: str = ""
+    """Of the window, as in 'de'; empty follows the system."""
     theme: str = "system"
     """'system', 'dark' or 'light'."""
     recordings: str = ""

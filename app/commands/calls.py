@@ -34,13 +34,49 @@ def _check_display() -> None:
 
 
 def gui() -> None:
-    """Open the call window (also: just `sottovoce`)."""
+    """Open the call window (also: just `sottovoce`).
+
+    Example: sottovoce gui
+    """
+    open_window("")
+
+
+def open_(
+    link: str = typer.Argument(..., help="A sottovoce: link, or the invite code alone."),
+) -> None:
+    """Open the call window with an invite that you were sent (also: just `sottovoce LINK`).
+
+    A window that is open already is used. Nothing is answered before you press Join.
+
+    Example: sottovoce open sottovoce:CODE
+    """
+    from transport.description import Role
+    from transport.invite import decode_invite
+
+    decode_invite(link, Role.CALLER)  # rubbish is refused here, with advice
+    open_window(link)
+
+
+def desktop(
+    remove: bool = typer.Option(False, "--remove", help="Take it out again."),
+) -> None:
+    """Put Sottovoce into the desktop's menu and let it open sottovoce: links (Linux).
+
+    Example: sottovoce desktop
+    """
+    from app import desktop as entry
+
+    for line in entry.remove() if remove else entry.install():
+        typer.echo(line)
+
+
+def open_window(link: str) -> None:
     _check_display()
     _start_logging()
     from app.settings import load_settings
-    from app.ui.call_window import run_gui
+    from app.ui.application import run
 
-    raise typer.Exit(run_gui(load_settings()))
+    raise typer.Exit(run(load_settings(), link))
 
 
 def call(
@@ -152,5 +188,7 @@ def demo(
 
 def register(cli: typer.Typer) -> None:
     cli.command()(gui)
+    cli.command("open")(open_)
+    cli.command()(desktop)
     cli.command()(call)
     cli.command()(demo)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QSpinBox, QStackedWidget, QVBoxLayout, QW
 from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.abx import MAX_TRIALS, AbxSession, Label
+from app.ui.theme import theme
 from app.ui.view_models import arm_name, tr
 from app.ui.widgets import IconButton, Segments, column, label, row, set_text
 
@@ -37,6 +38,7 @@ class AbxDialog(QDialog):
         self._dice = dice or random.SystemRandom()
         self._before = call.stats().arm
         self.session: AbxSession | None = None
+        theme().dress(self)
         self.setWindowTitle(tr("Blind test"))
         self.setMinimumWidth(420)
         self._pages = QStackedWidget()

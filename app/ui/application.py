@@ -16,20 +16,23 @@ from app.call_controls import CallControls
 from app.settings import Settings
 from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
+from app.ui.single_instance import SingleInstance, hand_over
 from app.ui.theme import Theme
 from app.ui.tones import NoSounds, Tones
+from app.ui.translations import install
 
 log = logging.getLogger(__name__)
 
 
-def application(choice: str = "system") -> QApplication:
-    """The one QApplication, dressed. ``choice`` is a theme."""
+def application(choice: str = "system", language: str = "en") -> QApplication:
+    """The one QApplication, dressed. ``choice`` is a theme; empty ``language``: the system's."""
     found = QApplication.instance()
     made = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
     made.setApplicationName("sottovoce")
     made.setApplicationDisplayName("Sottovoce")
     made.setDesktopFileName("sottovoce")
     made.setWindowIcon(app_icon())
+    install(made, language)
     if made.findChild(Theme) is None:
         Theme(made, choice)
     return made
@@ -58,27 +61,40 @@ def warm_up() -> None:
     threading.Thread(target=work, name="warm-up", daemon=True).start()
 
 
-def run(settings: Settings) -> int:
-    """Open the call window and stay until it is closed."""
-    made = application(settings.theme)
+def run(settings: Settings, link: str = "") -> int:
+    """Open the call window and stay until it is closed; ``link`` is an invite that was clicked.
+
+    Where a window is open already, that one is shown instead.
+    """
+    made = application(settings.theme, settings.language)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hand_over(link):
+        return 0
     window = CallWindow(
         settings,
         open_device_call,
         open_audio=open_devices,
         sounds=Tones(settings.output_device),
     )
+    instance = SingleInstance(window)
+    instance.opened.connect(window.open_link)
     window.show()
     QTimer.singleShot(500, warm_up)
-    if not settings.wizard_done and not settings.name:
+    if link:
+        QTimer.singleShot(0, window, lambda: window.open_link(link))
+    elif not settings.wizard_done and not settings.name:
         QTimer.singleShot(300, window.open_wizard)
-    return int(made.exec())
+    try:
+        return int(made.exec())
+    finally:
+        instance.close()
 
 
 def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[], bool]) -> None:
     """One window for each of ``calls``, which somebody else made; returns when ``still()`` turns
     false or the last window is closed. Closing a window ends its call."""
-    made = application(calls[0][1].theme if calls else "system")
+    first = calls[0][1] if calls else Settings()
+    made = application(first.theme, first.language)
     windows = []
     for number, (call, settings) in enumerate(calls):
 

@@ -17,8 +17,10 @@ from app.ui.call_header import CallHeader
 from app.ui.details_panel import DetailsPanel, scrolling
 from app.ui.meters import MeterBoard
 from app.ui.notice_bar import ConsentBar, NoticeBar
+from app.ui.outside_words import in_user_language
 from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
+from app.ui.theme import theme
 from app.ui.widgets import GRID
 
 SIDE_UPDATES = 5  # panels beside the call are refreshed four times a second
@@ -29,7 +31,6 @@ class CallPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("role", "page")
         self._call: CallControls | None = None
         self._updates = 0
         self.blind = False
@@ -58,6 +59,9 @@ class CallPage(QWidget):
         layout.addWidget(self.header)
         layout.addLayout(middle, 1)
         layout.addWidget(self.bar)
+        for zone in (self.header, self.notice, self.consent, self.speech, self.bar):
+            theme().dress(zone)
+        theme().dress(self._meters_area.verticalScrollBar())
         self._connect()
         self.open_details(False)
 
@@ -132,7 +136,7 @@ class CallPage(QWidget):
         if self._call is None:
             return
         self.header.show_stats(stats, self.blind)
-        self.notice.show_text(stats.notice)
+        self.notice.show_text(in_user_language(stats.notice))
         self.consent.show_stats(stats)
         self.speech.show_call(self._call, stats, self.blind)
         self.bar.show_stats(stats, talk_key)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 from app.stats import ARMS, CallStats
 from app.ui.delay_bar import DelayCard
 from app.ui.history import History
+from app.ui.theme import theme
 from app.ui.time_plot import LineSample, TimePlot, figure
 from app.ui.view_models import MIN_BPS, arm_name, ms_text, percent_text, rate_text, tr
 from app.ui.widgets import GRID, Card, Segments, label, row, set_text
@@ -187,6 +188,8 @@ class MeterBoard(QWidget):
         self._columns = 0
         self._updates = 0
         self._arrange(1)
+        for card in self._cards:
+            theme().dress(card)
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:

@@ -12,8 +12,10 @@ from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.devices_list import DeviceNames, DevicesList
 from app.ui.form import Choice, device_choices, field
 from app.ui.level_meter import LevelMeter
+from app.ui.outside_words import in_user_language
 from app.ui.sound_check import KEPT_SECONDS, OpenPort, SoundCheck, open_devices
 from app.ui.tasks import Tasks
+from app.ui.theme import theme
 from app.ui.tones import tone
 from app.ui.view_models import level_text, tr
 from app.ui.widgets import IconButton, column, label, row, set_text
@@ -48,6 +50,7 @@ class SetupWizard(QDialog):
         self._recording = False
         self._no_devices = False
         self._loudest = -96.0
+        theme().dress(self)
         self.setWindowTitle(tr("Check my sound"))
         self.resize(520, 420)
         self._pages = QStackedWidget()
@@ -149,7 +152,7 @@ class SetupWizard(QDialog):
     def _poll(self) -> None:
         self._tasks.poll()
         level = self._check.hear()
-        trouble = self._check.notice
+        trouble = in_user_language(self._check.notice)
         if trouble and self._no_devices:
             trouble = tr("No sound devices were found here. Plug one in, or go on without.")
         set_text(self._trouble, trouble)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBox
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.icons import pixmap
 from app.ui.notice_bar import NoticeBar
+from app.ui.theme import theme
 from app.ui.view_models import display_name, tr
 from app.ui.widgets import GRID, IconButton, column, label, row
 
@@ -27,6 +28,7 @@ class StartPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "page")
+        theme().dress(self)
         logo = QLabel()
         logo.setPixmap(pixmap("sottovoce", "#0A756F", 56, 2.0))
         logo.setAccessibleName(tr("Sottovoce"))

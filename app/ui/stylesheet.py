@@ -1,7 +1,9 @@
 """The Qt style sheet, written once for both palettes on a grid of 4 and 8 pixels.
 
 Widgets ask for a look through dynamic properties: ``role`` on labels and frames (``title``,
-``muted``, ``card`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...).
+``muted``, ``card`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...). Text
+colour and size come from the application's palette and font: a rule for every QWidget would make
+Qt style each of hundreds of plain ones.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from string import Template
 from app.ui.palette import Palette
 
 _TEMPLATE = Template("""
-QWidget { color: $text; font-size: 14px; }
-QMainWindow, QDialog, QWidget[role="page"] { background: $ground; }
+QDialog, QWidget[role="page"] { background: $ground; }
 QToolTip { background: $surface; color: $text; border: 1px solid $border; padding: 4px 8px; }
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: 12px; }
 QFrame[role="bar"] { background: $surface; border: none; border-top: 1px solid $border; }
@@ -21,7 +22,6 @@ QFrame[role="notice"] { background: $accent_weak; border: none; border-radius: 8
 QFrame[role="alert"] { background: $surface; border: 1px solid $danger; border-radius: 8px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 
-QLabel { background: transparent; }
 QLabel[role="display"] { font-size: 30px; font-weight: 600; }
 QLabel[role="title"] { font-size: 20px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 15px; font-weight: 600; }

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.tasks import Tasks, error_line
+from app.ui.theme import theme
 from app.ui.tones import Tones
 from app.ui.view_models import tr
 from app.ui.widgets import Card, IconButton, column, label, row, set_text
@@ -89,6 +90,7 @@ class VoiceLab(QDialog):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voice lab")
         self._player = Tones(loudspeaker)
         self.spoken: Pcm | None = None
+        theme().dress(self)
         self.setWindowTitle(tr("Voice lab"))
         self.resize(560, 420)
         self.words, self.voice = FileRow(tr("What is said")), FileRow(tr("The other voice"))

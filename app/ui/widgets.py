@@ -168,7 +168,7 @@ class IconButton(QPushButton):
         )
         if self._kind == "primary" and not self.isEnabled():
             colour = colours.muted
-        self.setIcon(icon(self._icon_name, colour))
+        self.setIcon(icon(self._icon_name, colour, self.iconSize().width()))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -200,7 +200,7 @@ class RoundButton(QToolButton):
         colour = {"hangup": colours.on_danger, "muted": colours.danger}.get(kind, colours.text)
         self.setText(text)
         self.setAccessibleName(text)
-        self.setIcon(icon(icon_name, colour))
+        self.setIcon(icon(icon_name, colour, 24))
         restyle(self, "kind", kind)
 
 

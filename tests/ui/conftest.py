@@ -29,6 +29,7 @@ def make_window(qapp: QApplication, qtbot: object) -> Iterator[MakeWindow]:
     """``make_window(call, **settings)``: a window that opens ``call`` when it needs one."""
     windows: list[CallWindow] = []
     theme().choose("light")
+    theme().settle()
 
     def refuse(_settings: Settings) -> CallControls:
         raise AssertionError("this test makes no call")

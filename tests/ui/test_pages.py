@@ -79,6 +79,7 @@ def test_every_page_fits_every_screen(
 ) -> None:
     window = make_window(recent_peers=("Bo", "Cy"))
     theme().choose(choice)
+    theme().settle()
     assert theme().palette is (DARK if choice == "dark" else LIGHT)
     window.resize(*size)
     window.page.open_details(True)
@@ -135,7 +136,8 @@ def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None
     chosen = dialog.settings()
     assert (chosen.name, chosen.push_to_talk, chosen.theme) == ("Grace", "toggle", "dark")
     assert chosen.stun_servers == ("stun:one:1", "stun:two:2")
-    window.change_settings(chosen)
+    window.preferences.change(chosen)
+    theme().settle()
     assert theme().palette is DARK
 
 
