@@ -13,9 +13,10 @@ from PySide6.QtWidgets import QDialog, QSpinBox, QStackedWidget, QVBoxLayout, QW
 from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.abx import MAX_TRIALS, AbxSession, Label
+from app.ui.buttons import IconButton, Segments
 from app.ui.theme import theme
 from app.ui.view_models import arm_name, tr
-from app.ui.widgets import IconButton, Segments, column, label, row, set_text
+from app.ui.widgets import column, label, row, set_text
 
 DEFAULT_TRIALS = 12
 

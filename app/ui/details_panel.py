@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, 
 from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.ab_panel import ComparePanel
+from app.ui.buttons import Segments
 from app.ui.chat_panel import ChatPanel
 from app.ui.link_panel import LinkPanel
 from app.ui.theme import theme
 from app.ui.view_models import tr
 from app.ui.voice_panel import VoicePanel
-from app.ui.widgets import GRID, Segments
+from app.ui.widgets import GRID
 
 WIDTH = 300  # px, with room for a scroll bar
 

@@ -9,11 +9,12 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.stats import CallStats
+from app.ui.buttons import IconButton
 from app.ui.call_header import Portrait
 from app.ui.outside_words import in_user_language
 from app.ui.theme import theme
 from app.ui.view_models import display_name, duration_text, tr
-from app.ui.widgets import GRID, ElidedLabel, IconButton, label, row, set_text
+from app.ui.widgets import GRID, ElidedLabel, label, row, set_text
 
 
 class EndedPage(QWidget):

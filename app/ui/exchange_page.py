@@ -10,11 +10,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
+from app.ui.buttons import IconButton
 from app.ui.code_box import CodeBox, QrPicture
 from app.ui.details_panel import scrolling
 from app.ui.theme import theme
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, Card, IconButton, label, row, set_text
+from app.ui.widgets import GRID, Card, label, row, set_text
 
 MAX_PASTE = 20_000  # characters; more is cut off before anybody looks at it
 

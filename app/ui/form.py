@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QComboBox, QDialog, QVBoxLayout, QWidget
 
+from app.ui.buttons import IconButton
 from app.ui.view_models import tr
-from app.ui.widgets import IconButton, column, label, row
+from app.ui.widgets import column, label, row
 
 MAX_SHOWN = 60  # characters of a device's name
 

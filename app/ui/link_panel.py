@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
 
 from app.call_controls import CallControls
 from app.stats import CallStats
+from app.ui.buttons import Segments
 from app.ui.outside_words import in_user_language
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, Card, Segments, column, label, set_text
+from app.ui.widgets import GRID, Card, column, label, set_text
 from transport.impair import PRESETS, ImpairmentSettings
 
 APPLY_MS = 150  # after the last movement of a slider

@@ -12,17 +12,20 @@ import numpy as np
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.stats import ARMS, CallStats
+from app.ui.buttons import Segments
 from app.ui.delay_bar import DelayCard
 from app.ui.history import History
 from app.ui.theme import theme
 from app.ui.time_plot import LineSample, TimePlot, figure
 from app.ui.view_models import MIN_BPS, arm_name, ms_text, percent_text, rate_text, tr
-from app.ui.widgets import GRID, Card, Segments, label, row, set_text
+from app.ui.widgets import GRID, Card, label, row, set_text
 
 Way = Literal["sent", "received"]
 COLOURS: Final = {"phonemes": "accent", "opus": "second"}
 UPDATES_PER_POINT: Final = 5  # 20 updates a second, 4 points a second
 JITTER_TOP_MS: Final = 200.0
+LONE_CARD_HEIGHT: Final = 244  # px, one below the other
+CARD_HEIGHT: Final = 198  # px; two rows fit a window of 1280 by 820 without scrolling
 _RATE_TICKS = [(1, "10"), (2, "100"), (3, "1 k"), (4, "10 k"), (5, "100 k")]
 _SHARE_TICKS = [(0, "0 %"), (50, "50 %"), (100, "100 %")]
 
@@ -34,12 +37,14 @@ class RateCard(Card):
         super().__init__(tr("Bit rate"))
         self._history = history
         self.ways = Segments(
-            [("received", tr("Received")), ("sent", tr("Sent"))], tr("Direction of the bit rates")
+            [("received", tr("Received")), ("sent", tr("Sent"))],
+            tr("Direction of the bit rates"),
+            small=True,
         )
         self.ways.choose("received")
         self.ways.chosen.connect(lambda _way: self.draw())
         self.top.addWidget(self.ways)
-        self.plot = TimePlot(0.8, 5.3, _RATE_TICKS, tr("Bit rates over the last minute"))
+        self.plot = TimePlot(0.8, 5.7, _RATE_TICKS, tr("Bit rates over the last minute"))
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(2)
@@ -87,7 +92,7 @@ class IntelligibilityCard(Card):
             tr("Phonemes recognised here, compared with those said, over the last ten seconds")
         )
         self._history = history
-        self.plot = TimePlot(-9, 109, _SHARE_TICKS, tr("Intelligibility over the last minute"))
+        self.plot = TimePlot(-9, 118, _SHARE_TICKS, tr("Intelligibility over the last minute"))
         self.values: dict[str, QLabel] = {}
         for arm in ARMS:
             self.plot.add_curve(arm, COLOURS[arm])
@@ -121,7 +126,7 @@ class LinkCard(Card):
         self.jitter = TimePlot(-28, JITTER_TOP_MS + 28, ticks, tr("Jitter over the last minute"))
         self.jitter.add_curve("jitter", "text")
         for plot in (self.loss, self.jitter):
-            plot.setMinimumHeight(70)
+            plot.setMinimumHeight(48)
         self.values: dict[str, QLabel] = {}
         cells: list[QWidget | int | None] = []
         for arm in ARMS:
@@ -198,7 +203,7 @@ class MeterBoard(QWidget):
         for number, card in enumerate(self._cards):
             self._grid.removeWidget(card)
             self._grid.addWidget(card, number // columns, number % columns)
-            card.setMinimumHeight(244)
+            card.setMinimumHeight(CARD_HEIGHT if columns == 2 else LONE_CARD_HEIGHT)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if columns == 2 else 0)
 

@@ -20,13 +20,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.buttons import IconButton, Segments
 from app.ui.details_panel import scrolling
 from app.ui.devices_list import DeviceNames, DevicesList
 from app.ui.form import Choice, button_row, device_choices, field
 from app.ui.theme import theme
 from app.ui.translations import languages
 from app.ui.view_models import arm_name, tr
-from app.ui.widgets import IconButton, Segments, column, label, row
+from app.ui.widgets import column, label, row
 
 MAX_SERVERS = 8
 

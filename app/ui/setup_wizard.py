@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QDialog, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.buttons import IconButton
 from app.ui.devices_list import DeviceNames, DevicesList
 from app.ui.form import Choice, device_choices, field
 from app.ui.level_meter import LevelMeter
@@ -18,7 +19,7 @@ from app.ui.tasks import Tasks
 from app.ui.theme import theme
 from app.ui.tones import tone
 from app.ui.view_models import level_text, tr
-from app.ui.widgets import IconButton, column, label, row, set_text
+from app.ui.widgets import column, label, row, set_text
 from engine.events import Pcm
 
 POLL_MS = 50
@@ -58,7 +59,7 @@ class SetupWizard(QDialog):
             self._pages.addWidget(page)
         self.back = IconButton(tr("Back"), "back", "quiet")
         self.back.clicked.connect(lambda: self._go(self._pages.currentIndex() - 1))
-        self.next = IconButton(tr("Next"), "check", "primary")
+        self.next = IconButton(tr("Next"), "forward", "primary")
         self.next.setDefault(True)
         self.next.clicked.connect(self._forward)
         self._step = label("", "small")
@@ -133,6 +134,7 @@ class SetupWizard(QDialog):
         self._pages.setCurrentIndex(page)
         self.back.setEnabled(page > 0)
         self.next.setText(tr("Finish") if page == 2 else tr("Next"))
+        self.next.set_icon("check" if page == 2 else "forward")
         set_text(self._step, tr("Step {0} of {1}").format(page + 1, 3))
 
     def _forward(self) -> None:

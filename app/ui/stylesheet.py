@@ -55,13 +55,14 @@ QPushButton[kind="quiet"], QToolButton[kind="quiet"] { background: transparent;
 QPushButton[kind="quiet"]:hover, QToolButton[kind="quiet"]:hover { background: $second_weak; }
 QPushButton[kind="quiet"]:focus, QToolButton[kind="quiet"]:focus { border: 2px solid $accent;
     padding: 6px 7px; }
-QPushButton[kind="choice"] { text-align: left; padding: 20px; border-radius: 12px; }
-QPushButton[kind="choice"]:focus { padding: 19px; }
+QPushButton[kind="choice"] { border-radius: 12px; }
 QPushButton[kind="segment"] { border-radius: 6px; border: 1px solid transparent;
     background: transparent; padding: 5px 10px; font-size: 13px; }
 QPushButton[kind="segment"]:hover { background: $second_weak; }
 QPushButton[kind="segment"]:checked { background: $accent; color: $on_accent; }
 QPushButton[kind="segment"]:focus { border: 2px solid $text; padding: 4px 9px; }
+QPushButton[kind="segment"][small="true"] { padding: 1px 8px; font-size: 12px; }
+QPushButton[kind="segment"][small="true"]:focus { padding: 0px 7px; }
 QFrame[role="segments"] { background: $sunken; border: 1px solid $border; border-radius: 8px; }
 QToolButton[kind="round"] { border-radius: 14px; padding: 6px; font-size: 12px; }
 QToolButton[kind="round"]:focus { padding: 5px; }

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSlider
 
 from app.stats import CallStats
 from app.ui.ab_panel import ArmSwitch
+from app.ui.buttons import RoundButton
 from app.ui.level_meter import LevelMeter
 from app.ui.view_models import tr
-from app.ui.widgets import RoundButton, column, label, row, set_text
+from app.ui.widgets import column, label, row, set_text
 
 DESCRIBE_UPDATES = 20  # once a second
 

@@ -20,11 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.ui.buttons import IconButton
 from app.ui.tasks import Tasks, error_line
 from app.ui.theme import theme
 from app.ui.tones import Tones
 from app.ui.view_models import tr
-from app.ui.widgets import Card, IconButton, column, label, row, set_text
+from app.ui.widgets import Card, column, label, row, set_text
 from engine.errors import SottovoceError
 from engine.events import Pcm
 
