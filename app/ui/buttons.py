@@ -115,6 +115,11 @@ class RoundButton(QToolButton):
         theme().changed.connect(self._recolour)
         self.set_look(text, icon_name, kind)
 
+    def make_room(self, *captions: str) -> None:
+        """Wide enough for each of ``captions``, so that none is cut and the bar never jumps."""
+        widest = max(map(self.fontMetrics().horizontalAdvance, captions))
+        self.setFixedWidth(max(72, widest + 16))
+
     def _recolour(self) -> None:
         self.set_look(*self._look, force=True)
 

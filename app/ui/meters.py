@@ -92,7 +92,7 @@ class IntelligibilityCard(Card):
             tr("Phonemes recognised here, compared with those said, over the last ten seconds")
         )
         self._history = history
-        self.plot = TimePlot(-9, 118, _SHARE_TICKS, tr("Intelligibility over the last minute"))
+        self.plot = TimePlot(-16, 118, _SHARE_TICKS, tr("Intelligibility over the last minute"))
         self.values: dict[str, QLabel] = {}
         for arm in ARMS:
             self.plot.add_curve(arm, COLOURS[arm])

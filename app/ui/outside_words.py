@@ -129,15 +129,21 @@ def _one(text: str) -> str | None:
     return None
 
 
+def _row(text: str) -> str | None:
+    """Known sentences, one after the other; None when a part of ``text`` is none."""
+    for end in re.finditer(r"(?<=\.) (?=[A-Z])", text):
+        first = _one(text[: end.start()])
+        rest = None if first is None else _row(text[end.end() :])
+        if first is not None and rest is not None:
+            return f"{first} {rest}"
+    return _one(text)
+
+
 def in_user_language(text: str) -> str:
     """``text`` of a notice, an error or a link model; several may stand in a row."""
     if not text or len(text) > 2_000:
         return text
-    whole = _one(text)
-    if whole is not None:
-        return whole
-    for joint, split in ((" ", r"(?<=\.) (?=[A-Z])"), (", ", r", ")):
-        parts = re.split(split, text)
-        if len(parts) > 1:
-            return joint.join(_one(part) or part for part in parts)
-    return text
+    sentences = _row(text)
+    if sentences is not None:
+        return sentences
+    return ", ".join(_one(part) or part for part in text.split(", "))
