@@ -34,6 +34,7 @@ class CallPage(QWidget):
         self._call: CallControls | None = None
         self._updates = 0
         self.blind = False
+        self.remark = ""  # shown while the call itself has nothing to say
         self.header = CallHeader()
         self.notice, self.consent = NoticeBar(), ConsentBar()
         self.speech, self.meters = SpeechCard(), MeterBoard()
@@ -87,6 +88,7 @@ class CallPage(QWidget):
         """Show ``call`` from now on, from an empty page."""
         self._call = call
         self._updates = 0
+        self.remark = ""
         self.set_blind(False)
         self.details.attach(call)
         self.speech.clear()
@@ -136,7 +138,7 @@ class CallPage(QWidget):
         if self._call is None:
             return
         self.header.show_stats(stats, self.blind)
-        self.notice.show_text(in_user_language(stats.notice))
+        self.notice.show_text(in_user_language(stats.notice) or self.remark)
         self.consent.show_stats(stats)
         self.speech.show_call(self._call, stats, self.blind)
         self.bar.show_stats(stats, talk_key)

@@ -153,7 +153,9 @@ class CallWindow(QMainWindow):
             self.go(self.join)
             self.exchange.join_link(link)
         else:
-            self.page.notice.show_text(tr("An invite came by a link. Hang up first to use it."))
+            self.page.remark = tr("An invite came by a link. Hang up first to use it.")
+            for page in (self.invite, self.join):
+                page.show_error(self.page.remark)
 
     def leave(self) -> None:
         self._sounds.stop()
