@@ -1,4 +1,6 @@
-"""Takes the pictures of the README: ``python -m app.ui.screenshots [FOLDER [SECONDS [SLOWER [LANGUAGE]]]]``.
+"""Takes the pictures of the README.
+
+``python -m app.ui.screenshots [FOLDER [SECONDS [SLOWER [LANGUAGE]]]]``
 
 Two real calls talk to each other over sockets on this machine while the window of one of them is
 photographed in every state, light and dark, large and 800 by 600. Two talkers, four recognisers
