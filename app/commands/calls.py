@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
 
 
@@ -15,12 +16,6 @@ def _start_logging() -> None:
     from app.logs import set_up_logging
 
     set_up_logging()
-
-
-def _check_opus(kbps: float, frame_ms: int) -> int:
-    if frame_ms not in (20, 40, 60):
-        raise typer.BadParameter(f"{frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
-    return round(kbps * 1000)
 
 
 def _check_display() -> None:
@@ -112,7 +107,7 @@ def call(
         raise typer.BadParameter("give either --listen (start a call) or --invite CODE (join one).")
     if arm not in ("phonemes", "opus"):
         raise typer.BadParameter(f"--arm {arm}: give phonemes or opus.")
-    rate_bps = _check_opus(opus_kbps, opus_frame_ms)
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     _start_logging()
     from app.headless import run_call
     from app.options import HeadlessOptions
@@ -158,7 +153,7 @@ def demo(
 
     sottovoce demo --loss 0.5 --burst-ms 250 --talker me.wav --talker you.wav
     """
-    rate_bps = _check_opus(opus_kbps, opus_frame_ms)
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     if len(talker) > 2:
         raise typer.BadParameter("there are two talkers: give --talker at most twice.")
     for path in talker:

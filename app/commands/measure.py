@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
 
 
@@ -56,8 +57,7 @@ def simulate(
 
     sottovoce simulate talk.wav out --loss 0.5 --burst-ms 250 --seed 7
     """
-    if opus_frame_ms not in (20, 40, 60):
-        raise typer.BadParameter(f"{opus_frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     if target.exists() and not target.is_dir():
         raise SottovoceError(f"{target} is a file: give a folder for the results.")
     from app.wavfile import read_wav
@@ -72,7 +72,7 @@ def simulate(
         jitter_ms=jitter_ms,
         seed=seed,
         arms=("phonemes", "opus") if arm is ArmChoice.both else (arm.value,),
-        opus_rate_bps=round(opus_kbps * 1000),
+        opus_rate_bps=rate_bps,
         opus_frame_ms=opus_frame_ms,
         layers=layers,
     )

@@ -25,6 +25,13 @@ def field(caption: str, widget: QWidget, hint: str = "") -> QVBoxLayout:
     return column(*items, spacing=4)
 
 
+def form_page(*items: object, spacing: int = 12) -> QWidget:
+    """``items`` from the top down, as ``widgets.column`` takes them."""
+    made = QWidget()
+    made.setLayout(column(*items, None, spacing=spacing))  # type: ignore[arg-type]
+    return made
+
+
 class Choice(QComboBox):
     """A combo box over (key, text) pairs."""
 

@@ -23,7 +23,7 @@ from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.buttons import IconButton, Segments
 from app.ui.details_panel import scrolling
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, button_row, device_choices, field
+from app.ui.form import Choice, button_row, device_choices, field, form_page
 from app.ui.theme import theme
 from app.ui.translations import languages
 from app.ui.view_models import arm_name, tr
@@ -109,7 +109,7 @@ class SettingsDialog(QDialog):
         folder = QWidget()
         folder.setLayout(row(self.recordings, browse))
         self.recordings.setAccessibleName(tr("Folder for recordings"))
-        return _page(
+        return form_page(
             field(tr("Your name"), self.name),
             row(
                 field(tr("Language (from the next start)"), self.language),
@@ -144,7 +144,7 @@ class SettingsDialog(QDialog):
             ],
             str(old.layers),
         )
-        return _page(
+        return form_page(
             field(tr("Microphone"), self.microphone),
             field(tr("Loudspeaker"), self.loudspeaker),
             column(self.echo, self.noise, self.gain),
@@ -160,7 +160,7 @@ class SettingsDialog(QDialog):
             box.setFixedHeight(72)
             box.setTabChangesFocus(True)
         one_a_line = tr("One a line.")
-        return _page(
+        return form_page(
             field(tr("STUN servers"), self.stun, one_a_line + " stun:host:port"),
             field(tr("TURN servers"), self.turn, one_a_line + " turn:user:password@host:port"),
             label(tr("Changes to the network apply from the next call."), "small", wrap=True),
@@ -197,9 +197,3 @@ class SettingsDialog(QDialog):
             stun_servers=_lines(self.stun.toPlainText()),
             turn_servers=_lines(self.turn.toPlainText()),
         )
-
-
-def _page(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, None, spacing=12))  # type: ignore[arg-type]
-    return made

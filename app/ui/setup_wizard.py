@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QProgressBar, QStackedWidget, 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.buttons import IconButton
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, device_choices, field
+from app.ui.form import Choice, device_choices, field, form_page
 from app.ui.level_meter import LevelMeter
 from app.ui.outside_words import in_user_language
 from app.ui.sound_check import KEPT_SECONDS, OpenPort, SoundCheck, open_devices
@@ -19,7 +19,7 @@ from app.ui.tasks import Tasks
 from app.ui.theme import theme
 from app.ui.tones import tone
 from app.ui.view_models import level_text, tr
-from app.ui.widgets import column, label, row, set_text
+from app.ui.widgets import label, row, set_text
 from engine.events import Pcm
 
 POLL_MS = 50
@@ -85,7 +85,7 @@ class SetupWizard(QDialog):
         test = IconButton(tr("Play a tone"), "volume")
         test.clicked.connect(lambda: self._check.play(tone("test")))
         self._trouble = label("", "error", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Who are you, and what do you talk with?"), "title", wrap=True),
             field(tr("Your name"), self.name),
             field(tr("Microphone"), self.microphone),
@@ -99,7 +99,7 @@ class SetupWizard(QDialog):
         self.meter.setMinimumHeight(16)
         self._level = label(level_text(-96.0), "figure")
         self._advice = label("", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Say something"), "title"),
             label(tr("Talk as you would on the telephone."), "muted", wrap=True),
             self._level,
@@ -121,7 +121,7 @@ class SetupWizard(QDialog):
         for button in (self.plain, self.twin):
             button.setEnabled(False)
         self._twin_note = label("", "small", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Hear yourself"), "title"),
             label(tr("Nothing of this is kept."), "muted"),
             row(self.record, None),
@@ -218,9 +218,3 @@ class SetupWizard(QDialog):
         self._check.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         super().done(result)
-
-
-def _page(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, None, spacing=12))  # type: ignore[arg-type]
-    return made
