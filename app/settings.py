@@ -46,6 +46,10 @@ def log_dir() -> Path:
     return home / "logs" if home else Path(platformdirs.user_log_dir("sottovoce", appauthor=False))
 
 
+def state_dir() -> Path:
+    return _home() or Path(platformdirs.user_state_dir("sottovoce", appauthor=False))
+
+
 def recordings_dir() -> Path:
     home = _home()
     if home:

@@ -81,6 +81,7 @@ class _Receiving:
         self.clock_rate = CLOCK_RATES[arm]
         self.bucket = TokenBucket(ARM_PACKETS_PER_S, ARM_PACKET_BURST)
         self.ssrc: int | None = None
+        self.stream = 0
         self.unwrapper = SequenceUnwrapper()
         self.replays = ReplayWindow()
         self.first: int | None = None
@@ -298,6 +299,7 @@ class RtpSession:
             if receiving.ssrc is not None:
                 receiving.unwrapper.restart()
                 receiving.newest_ms = None
+                receiving.stream += 1
             receiving.ssrc = packet.ssrc
         number = receiving.unwrapper.unwrap(packet.sequence_number)
         if number is None:
@@ -314,7 +316,9 @@ class RtpSession:
         receiving.measure_jitter(packet.timestamp, now_ms)
         if packet.report is not None:
             self._reports.append(packet.report)
-        return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms)
+        return MediaPacket(
+            arm, number, packet.timestamp, packet.payload, now_ms, receiving.stream
+        )
 
     def on_rtcp(self, data: bytes, now_ms: float) -> Rtcp | None:
         """An RTCP packet from the far end; None (counted) when it makes no sense."""

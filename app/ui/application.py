@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.audio import AudioPort
 from app.call_controls import CallControls
+from app.resume import TicketFile
 from app.settings import Settings
 from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
@@ -42,7 +43,7 @@ def open_device_call(settings: Settings) -> CallControls:
     """A call over this machine's microphone and loudspeaker. Not on the window's thread."""
     from app.call import Call
 
-    return Call(settings, open_devices(settings), bundle=True)
+    return Call(settings, open_devices(settings), bundle=True, tickets=TicketFile())
 
 
 def open_devices(settings: Settings) -> AudioPort:
@@ -50,6 +51,20 @@ def open_devices(settings: Settings) -> AudioPort:
     from app.devices import open_port
 
     return open_port(settings.input_device, settings.output_device)
+
+
+def resume(window: CallWindow, settings: Settings, tickets: TicketFile) -> bool:
+    """Go on with the call that this program was killed in, if there is one."""
+    ticket = tickets.load()
+    if ticket is None:
+        return False
+
+    def go_on(call: CallControls) -> None:
+        call.resume(ticket)
+        window.attach(call)
+
+    window.desk.open(settings, go_on, log.warning)
+    return True
 
 
 def warm_up() -> None:
@@ -80,7 +95,9 @@ def run(settings: Settings, link: str = "") -> int:
     instance.opened.connect(window.open_link)
     window.show()
     QTimer.singleShot(500, warm_up)
-    if link:
+    if resume(window, settings, TicketFile()):
+        log.info("a call was under way when this program ended: going on with it")
+    elif link:
         QTimer.singleShot(0, window, lambda: window.open_link(link))
     elif not settings.wizard_done and not settings.name:
         QTimer.singleShot(300, window.open_wizard)
