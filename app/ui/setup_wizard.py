@@ -132,6 +132,7 @@ class SetupWizard(QDialog):
 
     def _go(self, page: int) -> None:
         self._pages.setCurrentIndex(page)
+        (self.name, self.next, self.record)[page].setFocus()
         self.back.setEnabled(page > 0)
         self.next.setText(tr("Finish") if page == 2 else tr("Next"))
         self.next.set_icon("check" if page == 2 else "forward")

@@ -26,6 +26,7 @@ from tests.app.calls import make_call, talk
 from tests.speech import any_speech
 from tests.ui.conftest import MakeWindow
 from tests.ui.stopwatch import MeasuredApplication
+from transport.control import Hello
 from transport.impair import ImpairmentSettings
 
 pytestmark = pytest.mark.network
@@ -208,3 +209,41 @@ def test_devices_are_changed_unplugged_and_replugged_in_the_call(
         slowest = sorted(handled)[-2:]
         assert len(handled) > 40
         assert slowest[0][0] < BUSY_MS, f"the window was busy for {slowest} ms"
+
+
+def test_a_peer_of_another_version_is_named_on_the_last_page(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    silence = np.zeros(1600, np.float32)
+    mine, theirs = make_call("Ada", silence, tmp_path), make_call("Bo", silence, tmp_path)
+    theirs.network.say_hello = lambda name: theirs.network.say(Hello(name, 9))  # type: ignore[method-assign]
+    window = make_window(mine)
+    window.attach(mine)
+    invite = mine.create_invite()
+    qtbot.waitUntil(invite.done, timeout=PATIENCE_MS)
+    mine.accept_answer(theirs.accept_invite(invite.result()).result(PATIENCE_MS / 1000))
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
+    assert "Bo speaks version 9" in window.ended.words.text()
+    assert "update this one" in window.ended.words.text()
+    mine.close()
+    theirs.close()
+
+
+def test_a_full_disk_is_said_and_the_call_goes_on(
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    silence = np.zeros(1600, np.float32)
+    mine = make_call("Ada", silence, tmp_path, recordings=str(blocked))
+    theirs = make_call("Bo", silence, tmp_path)
+    window = make_window(mine)
+    with called(qtbot, window, mine, theirs):
+        theirs.request_recording()
+        qtbot.waitUntil(window.page.consent.isVisible, timeout=PATIENCE_MS)
+        assert "Bo asks to record" in window.page.consent.text.text()
+        qtbot.mouseClick(window.page.consent.agree, LEFT)
+        qtbot.waitUntil(lambda: "choose another folder" in notice_of(window), timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: window.page.bar.record.text() == "Record", timeout=5000)
+        assert window.page.header.recording.isHidden()
+        assert state_of(window) == "In a call"
