@@ -36,8 +36,18 @@ LINKS: dict[str, ImpairmentSettings] = {
         f"jitter {jitter} ms": ImpairmentSettings(delay_ms=160, jitter_ms=jitter)
         for jitter in JITTERS_MS
     },
-    "drift 300 ppm": ImpairmentSettings(delay_ms=DELAY_MS, jitter_ms=JITTER_MS, drift_ppm=300),
+    **{
+        f"drift {ppm:+d} ppm": ImpairmentSettings(
+            delay_ms=DELAY_MS, jitter_ms=JITTER_MS, drift_ppm=ppm
+        )
+        for ppm in (300, -300)
+    },
+    "loopback": ImpairmentSettings(),
+    "loopback, 30% and 30 ms jitter": ImpairmentSettings(
+        loss=0.3, delay_ms=30, jitter_ms=30, reorder=True
+    ),
 }
+"""The last two show the delay that is ours: next to nothing of it is the network's."""
 
 
 @dataclass(frozen=True)
