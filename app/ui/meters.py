@@ -1,7 +1,7 @@
 """The meters behind the quality light: bit rates, intelligibility, loss and jitter, delay.
 
-``MeterBoard.show_stats`` is called 20 times a second and spreads the work: figures and points
-four times a second, one plot redrawn at a time, so that no turn of the event loop is long.
+``MeterBoard.show_stats`` is called 20 times a second and spreads the work: figures four times
+a second, one plot redrawn at a time, so that no turn of the event loop is long.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 from app.stats import ARMS, CallStats
 from app.ui.buttons import Segments
 from app.ui.delay_bar import DelayCard
-from app.ui.history import History
+from app.ui.history import RATE_HZ, SECONDS, History
 from app.ui.theme import theme
 from app.ui.time_plot import LineSample, TimePlot, figure
 from app.ui.view_models import MIN_BPS, arm_name, ms_text, percent_text, rate_text, tr
@@ -22,7 +22,7 @@ from app.ui.widgets import GRID, Card, label, row, set_text
 
 Way = Literal["sent", "received"]
 COLOURS: Final = {"phonemes": "accent", "opus": "second"}
-UPDATES_PER_POINT: Final = 5  # 20 updates a second, 4 points a second
+TURNS: Final = 5  # figures and each plot once in so many updates
 JITTER_TOP_MS: Final = 200.0
 LONE_CARD_HEIGHT: Final = 244  # px, one below the other
 CARD_HEIGHT: Final = 198  # px; two rows fit a window of 1280 by 820 without scrolling
@@ -191,7 +191,7 @@ class MeterBoard(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GRID)
         self._columns = 0
-        self._updates = 0
+        self._updates = self._kept = 0
         self._arrange(1)
         for card in self._cards:
             theme().dress(card)
@@ -212,14 +212,13 @@ class MeterBoard(QWidget):
 
     def clear(self) -> None:
         self.history.clear()
-        self._updates = 0
+        self._updates = self._kept = 0
 
     def show_stats(self, stats: CallStats) -> None:
         """Points are kept even while the board is hidden; nothing is drawn then."""
-        turn = self._updates % UPDATES_PER_POINT
+        turn = self._updates % TURNS
         self._updates += 1
-        if turn == 0:
-            self.history.push(_points(stats))
+        self._keep(stats)
         if not self.isVisible():
             return
         if turn == 0:
@@ -228,6 +227,16 @@ class MeterBoard(QWidget):
         elif turn <= 3:
             card = (self.rates, self.intelligibility, self.link)[turn - 1]
             card.draw()
+
+    def _keep(self, stats: CallStats) -> None:
+        """One point every quarter of a second of the call, however late this turn comes."""
+        due = int(stats.seconds * RATE_HZ)
+        missing = min(due - self._kept, SECONDS * RATE_HZ)
+        if missing > 0:
+            points = _points(stats)
+            for _ in range(missing):
+                self.history.push(points)
+        self._kept = due
 
 
 def _points(stats: CallStats) -> dict[str, float | None]:
