@@ -94,7 +94,7 @@ class PacketPlan:
 
 
 _INTERVALS_MS: Final = (
-    (0.0, 210.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 100.0), (0.5, 130.0),
+    (0.0, 210.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 95.0), (0.5, 130.0),
 )  # fmt: skip
 """(loss, interval): more packets a second when many are lost, because a copy then comes sooner; but
 not beyond what leaves room for codes."""
@@ -123,13 +123,13 @@ def plan_packets(
     ===================  ======  ======  =========  =======  =========
     link                 age ms  copies  spread ms  codes    wire kb/s
     ===================  ======  ======  =========  =======  =========
-    unknown (at start)   298     4       0          4 4 4    5.5
+    unknown (at start)   295     4       0          4 4 4    5.6
     clean (no loss)      400     1       0          1 1 1    2.3
     5 % random           360     2       0          2 2 2    3.2
     10 % random          345     3       0          3 2 2    3.7
     20 %, 250 ms bursts  430     6       1000       4 3 2    3.5
     20 % random          305     4       0          4 3 3    5.1
-    30 % random          290     5       0          4 2 2    5.6
+    30 % random          285     5       0          3 1 1    5.5
     50 % random          320     8       0          6 3 3    5.6
     ===================  ======  ======  =========  =======  =========
 
