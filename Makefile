@@ -6,6 +6,7 @@
 #   make train         train every model again                     (MINUTES=120 DATA=../shared/speech)
 #   make bench         the figures of the README
 #   make screenshots   the pictures of the README, under a virtual display
+#   make translations  collect the window's texts for translators, compile what they wrote
 #
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu saves the CUDA libraries on Linux.
 
@@ -22,10 +23,10 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test pytest lint format train bench screenshots clean
+.PHONY: help setup demo run test pytest lint format train bench screenshots translations clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 11
 
 $(VENV)/.system: .ci/system-packages
 	@PYTHON="$(PYTHON)" .ci/system-packages
@@ -71,6 +72,11 @@ bench: setup
 
 screenshots: setup
 	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python -m app.ui.screenshots assets/screenshots $(ARGS)
+
+translations: setup
+	@for ts in assets/translations/*.ts; do \
+	  $(BIN)/pyside6-lupdate -silent -locations none -no-obsolete app/ui/*.py -ts $$ts && \
+	  $(BIN)/pyside6-lrelease -silent $$ts || exit 1; done
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

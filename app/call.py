@@ -8,7 +8,8 @@ Who runs, and by what rules:
 * ``sottovoce-link`` (``transport.rtc``): asyncio; owns the sockets; drops the oldest packets.
 * ``adaptation`` (``app.voice_worker``): lowest priority; learns the talker's voice.
 * ``meter`` (``app.heard_meter``): low priority; recognises what is heard; skips when it is late.
-* ``recorder`` (``app.recorder``): the only one that waits for the disk.
+* ``recorder`` (``app.recorder``) and ``ticket`` (``app.resume``): the only ones that wait for
+  the disk.
 * ``devices``: opens and reopens sound devices.
 * The window's thread and any other: call the methods below, which return at once, and read
   ``stats()``, an immutable value.
@@ -33,10 +34,12 @@ from app.call_state import CallState, may_move
 from app.call_words import CallWords, version_notice
 from app.clock import Clock, SystemClock
 from app.network import STREAM_VERSION, Network, ice_settings
+from app.resume import TicketFile, TicketKeeper
 from app.settings import Settings, clean_name
 from engine.errors import SottovoceError
 from transport.control import Bye, ByeReason
 from transport.state import LinkState, RtcSettings
+from transport.ticket import ResumeTicket
 
 if TYPE_CHECKING:
     pass
@@ -59,10 +62,12 @@ class Call(CallPanel):
         clock: Clock | None = None,
         seed: int = 1,
         bundle: bool = False,
+        tickets: TicketFile | None = None,
     ) -> None:
         """``rtc`` replaces what the settings say about STUN and TURN; ``seed`` is that of an
-        impaired link; ``bundle`` makes an evaluation bundle of each recording. Nothing is opened
-        before ``create_invite`` or ``accept_invite``.
+        impaired link; ``bundle`` makes an evaluation bundle of each recording; ``tickets`` keeps
+        the way back into this call should the program be killed. Nothing is opened before
+        ``create_invite``, ``accept_invite`` or ``resume``.
 
         Raises SottovoceError when a STUN or TURN address makes no sense.
         """
@@ -76,6 +81,7 @@ class Call(CallPanel):
         self._ended: Future[None] | None = None
         self._stop = threading.Event()
         self._hello_due = False
+        self._tickets = TicketKeeper(tickets) if tickets is not None else None
 
     # starting and ending
 
@@ -94,6 +100,10 @@ class Call(CallPanel):
         except SottovoceError as error:
             done.set_exception(error)
         return done
+
+    def resume(self, ticket: ResumeTicket) -> Future[str]:
+        """Go on with a call that this program was killed in; the other side does nothing."""
+        return self._start(CallState.CONNECTING, lambda: self.network.resume(ticket))
 
     def hang_up(self) -> Future[None]:
         return self._end("", ByeReason.HANG_UP)
@@ -163,6 +173,8 @@ class Call(CallPanel):
         """From the link's thread."""
         if state is LinkState.CONNECTED:
             self._hello_due = True
+            if self._tickets is not None:
+                self._tickets.keep(self.network.ticket())
             if self._state is CallState.RECONNECTING and self._greeted:
                 self._move(CallState.ACTIVE, notice="")
             elif self._state is CallState.CONNECTING:
@@ -230,6 +242,8 @@ class Call(CallPanel):
 
     def _clean_up(self, bye: ByeReason | None, ended: Future[None]) -> None:
         try:
+            if self._tickets is not None:
+                self._tickets.close()
             if bye is not None and self.network.connected:
                 self.network.say(Bye(bye))
                 threading.Event().wait(GOODBYE_S)

@@ -13,6 +13,7 @@ from app.audio import AudioPort
 from app.stats import Arm, CallStats, ChatLine, EventMark
 from engine.events import Pcm
 from transport.impair import ImpairmentSettings
+from transport.ticket import ResumeTicket
 
 
 class CallControls(Protocol):
@@ -25,6 +26,9 @@ class CallControls(Protocol):
         """The other side's invite → our answer, to be carried back to them."""
 
     def accept_answer(self, code: str) -> Future[None]: ...
+
+    def resume(self, ticket: ResumeTicket) -> Future[str]:
+        """Go on with a call that this program was killed in; nobody has to do anything."""
 
     def hang_up(self) -> Future[None]:
         """Say bye, stop the threads, wipe both voices. Safe to call twice."""

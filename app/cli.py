@@ -91,6 +91,12 @@ def _internal_error(error: Exception) -> None:
     )
 
 
+def _with_command(arguments: Sequence[str]) -> list[str]:
+    """``sottovoce:…`` alone, as a desktop passes a clicked link, is short for ``open sottovoce:…``."""
+    is_link = len(arguments) == 1 and arguments[0].lower().startswith("sottovoce:")
+    return ["open", *arguments] if is_link else list(arguments)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 (bad input), 2 (usage), 130 (interrupted)."""
     _one_thread_each()
@@ -98,7 +104,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")  # libraries talking to their developers
     try:
         # Usage errors, --help, Ctrl-C and a closed pipe are typer's; it leaves by SystemExit.
-        cli(args=None if arguments is None else list(arguments), prog_name="sottovoce")
+        given = sys.argv[1:] if arguments is None else arguments
+        cli(args=_with_command(given), prog_name="sottovoce")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except SottovoceError as error:

@@ -54,7 +54,7 @@ SCORES_MS: Final = 1000.0
 LATE_MS: Final = 60.0  # more than a step of encoding and one of decoding together
 LATE_MEMORY: Final = 0.05
 HEARD: Final = 2 * 16_000  # samples of heard sound kept for a window; drops the newest
-PACKET_OVERHEAD: Final = 50  # IPv4, UDP, RTP and the SRTP tag
+PACKET_OVERHEAD: Final = 44  # IPv4, UDP, RTP and the SRTP tag
 
 
 class EngineWorker:

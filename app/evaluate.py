@@ -103,7 +103,7 @@ def evaluate_bundle(folder: Path, text: str = "") -> dict[str, Scores]:
     scores = {}
     for path in far_paths:
         figures = report.get(path.stem.removeprefix("far_")) if isinstance(report, dict) else None
-        delay = figures.get("delay_ms_commonest") if isinstance(figures, dict) else None
+        delay = figures.get("delay_ms_median") if isinstance(figures, dict) else None
         reported = float(delay) if isinstance(delay, int | float) else None
         scores[path.name] = score(near, read_wav(path), text, reported)
     return scores

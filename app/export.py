@@ -110,7 +110,8 @@ def event_line(row: EventRow) -> dict[str, Any]:
     return line
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV file's text; None is an empty field, a float has three places."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -185,9 +186,9 @@ def _fill(bundle: Bundle, folder: Path, marked: bool, extra: Mapping[str, str]) 
     texts["events.jsonl"] = "".join(
         json.dumps(event_line(row), ensure_ascii=False) + "\n" for row in bundle.events
     )
-    texts["packets.csv"] = _csv(PacketRow._fields, bundle.packets)
+    texts["packets.csv"] = csv_text(PacketRow._fields, bundle.packets)
     keys = list(bundle.stats[0]) if bundle.stats else ["second"]
-    texts["stats.csv"] = _csv(keys, ([row.get(k) for k in keys] for row in bundle.stats))
+    texts["stats.csv"] = csv_text(keys, ([row.get(k) for k in keys] for row in bundle.stats))
     manifest = {
         "format": FORMAT_VERSION,
         "title": bundle.title,

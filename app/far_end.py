@@ -46,20 +46,26 @@ class FarEnd:
         self.sound = sound
         self.level = LevelMeter()
         self.delays = FarDelays()
-        self.reception = ReceptionMeter()
+        self._listen_anew()
         self.marks: deque[EventMark] = deque(maxlen=200)  # drops the oldest
         self.refused = 0
         """Packets that made no sense."""
         self._meter = meter
         self._on_row = on_row
-        self._depacketizer = Depacketizer()
-        self._playout = Playout()
         self._decoder = SpeechDecoder()
         self._opus = OpusPlayout(opus_frame_ms)
-        self._arrivals: OrderedDict[int, float] = OrderedDict()
+        self._opus_frame_ms = opus_frame_ms
+        self._streams = {"phonemes": 0, "opus": 0}
         self._opus_shift: int | None = None  # position in the Opus arm's sound - media time
-        self._next_index: int | None = None
         self._talked_ms = float("-inf")
+
+    def _listen_anew(self) -> None:
+        """What is known of a talker's events holds until they begin anew; the voice stays."""
+        self.reception = ReceptionMeter()
+        self._depacketizer = Depacketizer()
+        self._playout = Playout()
+        self._arrivals: OrderedDict[int, float] = OrderedDict()
+        self._next_index: int | None = None
 
     @property
     def depacketizer(self) -> Depacketizer:
@@ -78,6 +84,12 @@ class FarEnd:
     def take(self, packets: Sequence[MediaPacket]) -> None:
         """What just arrived."""
         for packet in packets:
+            if packet.stream != self._streams[packet.arm]:
+                self._streams[packet.arm] = packet.stream
+                if packet.arm == "opus":
+                    self._opus = OpusPlayout(self._opus_frame_ms)
+                else:
+                    self._listen_anew()
             if packet.arm == "opus":
                 self._opus.push(
                     packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_ms

@@ -6,6 +6,7 @@ itself. Methods may be called from any thread and return at once.
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -21,6 +22,7 @@ from transport.impair import ImpairmentSettings
 from transport.invite import decode_invite, encode_invite
 from transport.rtc import RtcLink
 from transport.state import LinkState, RtcSettings
+from transport.ticket import ResumeTicket
 
 STREAM_VERSION = 1
 """Of the speech stream; ends with different ones cannot talk."""
@@ -94,6 +96,19 @@ class Network:
             raise SottovoceError("There is no invite to answer: create one first.")
         self.link.connect(decode_invite(code, Role.CALLEE, reply_to=self._mine.tag))
 
+    def resume(self, ticket: ResumeTicket) -> Future[str]:
+        """Go on with a call in which this program was killed."""
+        self._not_started()
+        patience = dataclasses.replace(self._rtc, connect_for_s=self._rtc.reconnect_for_s)
+        self._take(RtcLink.resume(ticket, patience, self._on_state)).connect(ticket.remote)
+        begun: Future[str] = Future()
+        begun.set_result("")
+        return begun
+
+    def ticket(self) -> ResumeTicket | None:
+        """What ``resume`` needs in another run of this program; None before both ends are known."""
+        return None if self.link is None else self.link.ticket()
+
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:
         self._impairment = settings
         if self.link is not None:
@@ -116,12 +131,18 @@ class Network:
             link.close()
 
     def _make(self, role: Role) -> RtcLink:
+        self._not_started()
+        return self._take(RtcLink(role, self._rtc, on_state=self._on_state, seed=self._seed))
+
+    def _not_started(self) -> None:
         if self.link is not None:
             raise SottovoceError("This call was started already: hang up first.")
-        self.link = RtcLink(role, self._rtc, on_state=self._on_state, seed=self._seed)
+
+    def _take(self, link: RtcLink) -> RtcLink:
+        self.link = link
         if self._impairment is not None:
-            self.link.set_impairment(self._impairment)
-        return self.link
+            link.set_impairment(self._impairment)
+        return link
 
     def _keep(self, mine: PeerDescription) -> str:
         if not mine.candidates:

@@ -72,6 +72,8 @@ _NAMES = {
     "near": "What was said (near end)",
     "far_phonemes": "What arrived as phonemes (far end)",
     "far_opus": "What arrived as Opus (far end)",
+    "heard_phonemes": "Phonemes with the delays they really had",
+    "heard_opus": "Opus with the delays it really had",
     "far_codec2": "What arrived as Codec2 (far end)",
 }
 

@@ -46,6 +46,10 @@ def log_dir() -> Path:
     return home / "logs" if home else Path(platformdirs.user_log_dir("sottovoce", appauthor=False))
 
 
+def state_dir() -> Path:
+    return _home() or Path(platformdirs.user_state_dir("sottovoce", appauthor=False))
+
+
 def recordings_dir() -> Path:
     home = _home()
     if home:
@@ -92,6 +96,8 @@ class Settings:
     rendezvous_url: str = ""
     """WebSocket address for calls by short name; empty is off."""
     lan_discovery: bool = False
+    language: str = ""
+    """Of the window, as in 'de'; empty follows the system."""
     theme: str = "system"
     """'system', 'dark' or 'light'."""
     recordings: str = ""

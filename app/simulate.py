@@ -1,9 +1,9 @@
 """A call without devices or sockets: speech crosses an impaired link on a virtual clock.
 
 The same encoder, packets, playout and decoder as in a call, faster than real time, and the same
-samples for the same seed. Each arm has its own link with the same settings and seed. The far
-end's sound keeps its delay: shifted back by ``delay_ms_commonest`` it lies on the near end's, but
-for the stretches in which playout was on its way from one delay to another.
+samples for the same seed. Each arm has its own link with the same settings and seed. Its sound is
+kept twice: as the loudspeaker had it, with the delay that wandered as the link did, and with one
+constant delay, ``delay_ms_median``, so that it can be compared with what was said.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from app.export import Bundle, EventRow, PacketRow, export_bundle
-from app.simulated_arms import ArmRun, OpusArm, PhonemeArm
+from app.arm_run import ArmRun
+from app.export import Bundle, EventRow, PacketRow, csv_text, export_bundle
+from app.near_line import HeardSpan
+from app.simulated_arms import OpusArm, PhonemeArm
 from engine.encoder import SpeechEncoder
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
@@ -29,6 +31,15 @@ from transport.impair import ImpairmentSettings
 STEP_MS = 20  # the virtual clock's grain: one capture block
 STEP_SAMPLES = STEP_MS * SAMPLE_RATE_HZ // 1000
 ARMS = ("phonemes", "opus")
+
+TIMED = ("rtf_encode", "rtf_decode")
+"""Of ``report.json``: how fast this machine was. All else follows from the input and the seed."""
+DELAYS_HEADER = (
+    "arm", "number", "kind", "said_ms", "said_for_ms", "heard_ms", "heard_for_ms", "delay_ms",
+)  # fmt: skip
+
+DelayRow = tuple[str, int, str, float, float, float, float, float]
+"""One line of ``delays.csv``, as its header says; ``number`` is the event's or the frame's."""
 
 Progress = Callable[[float], None]
 """Called with 0 ... 1 now and then."""
@@ -74,20 +85,19 @@ class EncodedStream:
 class SimulationResult:
     near: Pcm
     far: dict[str, Pcm]
-    """Each arm's sound at the far end, delay included."""
+    """Each arm's sound at the far end, ``delay_ms_median`` behind ``near`` throughout."""
+    heard: dict[str, Pcm]
+    """The same with the delays it really had."""
     report: dict[str, Any]
     """``report.json``: settings and one object for each arm."""
     events: Sequence[EventRow] = ()
     packets: Sequence[PacketRow] = ()
     stats: Sequence[dict[str, Any]] = field(default_factory=list)
+    delays: Sequence[DelayRow] = ()
 
     def aligned(self, arm: str) -> Pcm:
         """The far end's sound with its delay removed, as long as the near end's."""
-        skip = round(self.report[arm]["delay_ms_commonest"] * SAMPLE_RATE_HZ / 1000)
-        out = np.zeros(len(self.near), np.float32)
-        part = self.far[arm][skip : skip + len(out)]
-        out[: len(part)] = part
-        return out
+        return self.far[arm][len(self.far[arm]) - len(self.near) :]
 
 
 def encode_stream(pcm: Pcm, layers: int = 3, progress: Progress | None = None) -> EncodedStream:
@@ -170,26 +180,46 @@ def _gather(pcm: Pcm, settings: SimulationSettings, runs: dict[str, ArmRun]) -> 
     return SimulationResult(
         near=np.asarray(pcm, np.float32),
         far={arm: run.far(len(pcm)) for arm, run in runs.items()},
+        heard={arm: run.as_heard(len(pcm)) for arm, run in runs.items()},
         report=report,
         events=[row for run in runs.values() for row in run.events],
         packets=[row for run in runs.values() for row in run.packets],
         stats=stats,
+        delays=[_delay_row(arm, span) for arm, run in runs.items() for span in run.spans],
     )
 
 
+def _delay_row(arm: str, span: HeardSpan) -> DelayRow:
+    said, heard = (span.near_ms, span.near_for_ms), (span.heard_ms, span.heard_for_ms)
+    return (arm, span.number, span.kind, *said, *heard, span.delay_ms)
+
+
 def run_to_folder(
-    pcm: Pcm, settings: SimulationSettings, folder: Path, marked: bool = False
+    pcm: Pcm,
+    settings: SimulationSettings,
+    folder: Path,
+    marked: bool = False,
+    timed: bool = True,
 ) -> dict[str, Any]:
-    """Simulate and write the evaluation bundle with ``report.json``. Returns the report."""
+    """Simulate and write the evaluation bundle with ``report.json``. Returns the report.
+
+    ``timed`` False leaves the figures ``TIMED`` null, so that no byte differs from run to run.
+    """
     result = simulate(pcm, settings)
-    timed = ("rtf_encode", "rtf_decode")  # the only figures that differ from run to run
     summary = {
-        arm: {key: value for key, value in result.report[arm].items() if key not in timed}
+        arm: {key: value for key, value in result.report[arm].items() if key not in TIMED}
         for arm in settings.arms
     }
+    if not timed:
+        for arm in settings.arms:
+            result.report[arm].update(dict.fromkeys(TIMED))
     bundle = Bundle(
         title="Simulated call",
-        sounds={"near": result.near, **{f"far_{arm}": far for arm, far in result.far.items()}},
+        sounds={
+            "near": result.near,
+            **{f"far_{arm}": far for arm, far in result.far.items()},
+            **{f"heard_{arm}": heard for arm, heard in result.heard.items()},
+        },
         events=result.events,
         packets=result.packets,
         stats=result.stats,
@@ -201,6 +231,9 @@ def run_to_folder(
             "consent": "the speech was given to the program as a file",
         },
     )
-    text = json.dumps(result.report, indent=2) + "\n"
-    export_bundle(bundle, folder, marked=marked, extra={"report.json": text})
+    texts = {
+        "report.json": json.dumps(result.report, indent=2) + "\n",
+        "delays.csv": csv_text(DELAYS_HEADER, result.delays),
+    }
+    export_bundle(bundle, folder, marked=marked, extra=texts)
     return result.report

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from app.arm_run import ArmRun
 from app.export import EventRow, PacketRow, Status
+from app.near_line import SAMPLES_A_MS, HeardSpan
 from engine.decoder import SpeechDecoder
 from engine.events import TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import SAMPLE_RATE_HZ
@@ -32,91 +34,9 @@ from transport.packetizer import Packetizer
 from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
 
 STEP_MS = 20
-SAMPLES_A_MS = SAMPLE_RATE_HZ // 1000
 OPUS_LOOKAHEAD_MS = 6.5  # libopus at 16 kHz: what its output lags behind its input
 REPAIR_MS = 1_000  # how long the near end goes on sending copies after its last sample
-ALIKE_MS = 10.0  # delays that differ by no more count as one
 TAIL_MS = 3_000  # how long the far end goes on listening after that, besides the link's delay
-
-
-@dataclass(slots=True)
-class ArmRun:
-    """What one arm's crossing left behind."""
-
-    sound: list[Pcm] = field(default_factory=list)
-    delays: list[tuple[float, float]] = field(default_factory=list)
-    """(ms when it was heard, mouth-to-ear delay in ms) of everything that was really received."""
-    events: list[EventRow] = field(default_factory=list)
-    packets: list[PacketRow] = field(default_factory=list)
-    events_sent: int = 0
-    events_lost: int = 0
-    events_concealed: int = 0
-    extra_wire_bytes: int = 0
-    """Control messages of this arm, with headers."""
-    descriptor_bits: int = 0
-    feedback_bytes: int = 0
-    """Reports on the way back, with headers."""
-    encode_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    stats: ArmStats = field(default_factory=ArmStats)
-
-    @property
-    def packets_lost(self) -> int:
-        return sum(row.arrival_ms is None for row in self.packets)
-
-    @property
-    def commonest_delay_ms(self) -> float:
-        """The delay that most of the sound had, to 20 ms: playout follows the link, so a call has
-        several; scores that compare waveforms want this one."""
-        waits = np.array([delay for _, delay in self.delays] or [0.0])
-        near = np.abs(waits[:, None] - waits[None, :]) <= ALIKE_MS
-        return float(np.median(waits[near[int(near.sum(axis=1).argmax())]]))
-
-    def figures(self, seconds: float) -> dict[str, Any]:
-        """This arm's part of ``report.json``; rates are over the near end's ``seconds``."""
-        waits = [delay for _, delay in self.delays] or [0.0]
-        wire = self.stats.wire_bytes_sent + self.extra_wire_bytes + self.feedback_bytes
-        return {
-            "payload_bps": round(8.0 * self.stats.payload_bytes_sent / seconds, 2),
-            "wire_bps": round(8.0 * wire / seconds, 2),
-            "packets_sent": len(self.packets),
-            "packets_lost": self.packets_lost,
-            "events_sent": self.events_sent,
-            "events_lost": self.events_lost,
-            "events_concealed": self.events_concealed,
-            "delay_ms_median": round(float(np.median(waits)), 1),
-            "delay_ms_p95": round(float(np.percentile(waits, 95)), 1),
-            "rtf_encode": round(self.encode_seconds / seconds, 4),
-            "rtf_decode": round(self.decode_seconds / seconds, 4),
-            "delay_ms_commonest": round(self.commonest_delay_ms, 1),
-            "descriptor_bits": self.descriptor_bits,
-            "feedback_bps": round(8.0 * self.feedback_bytes / seconds, 2),
-        }
-
-    def far(self, near_samples: int) -> Pcm:
-        """What was heard, long enough to hold all of the near end's speech after its delay."""
-        waits = [delay for _, delay in self.delays] or [0.0]
-        wanted = near_samples + round(float(np.max(waits)) * SAMPLES_A_MS)
-        heard = np.concatenate([np.zeros(0, np.float32), *self.sound])[:wanted]
-        return np.pad(heard, (0, wanted - len(heard))).astype(np.float32)
-
-    def seconds_rows(self, count: int) -> list[dict[str, float | None]]:
-        """One row of figures for each second of the call."""
-        rows: list[dict[str, float | None]] = []
-        for second in range(count):
-            begin, end = 1000.0 * second, 1000.0 * (second + 1)
-            sent = [row for row in self.packets if begin <= row.sent_ms < end]
-            waits = [delay for at_ms, delay in self.delays if begin <= at_ms < end]
-            lost = sum(row.arrival_ms is None for row in sent)
-            rows.append(
-                {
-                    "payload_bps": 8.0 * sum(row.payload_bytes for row in sent),
-                    "wire_bps": 8.0 * sum(row.wire_bytes for row in sent),
-                    "loss_percent": 100.0 * lost / len(sent) if sent else None,
-                    "delay_ms": round(float(np.median(waits)), 1) if waits else None,
-                }
-            )
-        return rows
 
 
 class _Crossing:
@@ -272,14 +192,21 @@ class PhonemeArm:
             rows[-1] = replace(rows[-1], play_ticks=(rows[-1].play_ticks or 0) + play_ticks)
             return
         concealed = action is PlayoutAction.CONCEAL
+        self._run.spans.append(
+            HeardSpan(
+                event.index,
+                event.start_tick * TICK_MS,
+                event.duration_ticks * TICK_MS,
+                heard_ms,
+                play_ticks * TICK_MS,
+                "concealed" if concealed else "pause" if event.is_silence else "speech",
+            )
+        )
         play_tick = round(heard_ms / TICK_MS)
         status: Status = "concealed" if concealed else "played"
         rows.append(EventRow("far", event, status, play_tick, play_ticks))
-        if concealed:
-            return
-        self._spoken.add(event.index)
-        if not event.is_silence:
-            self._run.delays.append((heard_ms, heard_ms - event.start_tick * TICK_MS))
+        if not concealed:
+            self._spoken.add(event.index)
 
 
 class OpusArm:
@@ -350,6 +277,7 @@ class OpusArm:
     def _speak_out(self, now_ms: float) -> None:
         needed = round((now_ms + STEP_MS) * SAMPLES_A_MS)
         while self._heard_samples < needed:
+            before = self._playout.stats()
             began = time.perf_counter()
             pcm = self._playout.pull(self._heard_samples / SAMPLES_A_MS)
             self._run.decode_seconds += time.perf_counter() - began
@@ -357,6 +285,21 @@ class OpusArm:
             if said is not None:
                 heard_ms = self._heard_samples / SAMPLES_A_MS + OPUS_LOOKAHEAD_MS
                 said_ms = said * 1000.0 / CLOCK_RATE_HZ
-                self._run.delays.append((heard_ms, heard_ms - said_ms))
+                after = self._playout.stats()
+                heard_for_ms = near_for_ms = len(pcm) / SAMPLES_A_MS
+                if after.frames_decoded > before.frames_decoded:  # stretched, perhaps
+                    near_for_ms = float(self._frame_ms)
+                self._run.spans.append(
+                    HeardSpan(
+                        int(said_ms // self._frame_ms),
+                        said_ms,
+                        near_for_ms,
+                        heard_ms,
+                        heard_for_ms,
+                        "concealed"
+                        if after.frames_concealed > before.frames_concealed
+                        else "speech",
+                    )
+                )
             self._run.sound.append(pcm)
             self._heard_samples += len(pcm)

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.memory import give_back
 from engine.adaptation import refine
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
@@ -159,6 +160,7 @@ class VoiceWorker:
         if len(pcm) < SAMPLE_RATE_HZ:
             return
         result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS)
+        give_back()
         if result.improved and not self._stop:
             log.info("the voice came closer: %.3f, was %.3f", result.after, result.before)
             self._better(result.descriptor)

@@ -1,19 +1,27 @@
 """Every arm over every link with the same seeds: what is understood, what is lost, what it costs.
 
 ``python -m benchmarks.link_matrix --help``. Calls already scored with the same code and weights
-come from a cache, so an interrupted run resumes.
+come from a cache, so an interrupted run resumes; the speech is encoded once for all links.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from benchmarks.corpus import load_set
 from benchmarks.links import ARMS, LINKS, Call, Crossing, make_call
@@ -97,8 +105,31 @@ def score_crossing(call: Call, crossing: Crossing) -> Row:
 def _code_of(arm: str) -> str:
     shared = ("transport/impair.py", "transport/loopback.py", "benchmarks/links.py")
     if arm == "phonemes":
-        return fingerprint(*shared, "engine/*.py", "transport/*.py", "assets/models/SHA256SUMS")
+        ours = (
+            "engine/*.py",
+            "transport/*.py",
+            "app/simulated_arms.py",
+            "assets/models/SHA256SUMS",
+        )
+        return fingerprint(*shared, *ours)
     return fingerprint(*shared, "engine/opus*.py", "app/simulated_arms.py")
+
+
+class Pace:
+    """Says after each call that had to be simulated how long the rest will take."""
+
+    def __init__(self, console: Console, missing: int) -> None:
+        self._console = console
+        self._missing = missing
+        self._done = 0
+        self._began_s = time.monotonic()
+
+    def done(self) -> None:
+        self._done += 1
+        left = self._missing - self._done
+        minutes = (time.monotonic() - self._began_s) / self._done * left / 60
+        if left:
+            self._console.print(f"{left} calls to go, about {minutes:.0f} min", style="dim")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,28 +143,40 @@ def main(arguments: list[str] | None = None) -> int:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     try:
         call = make_call(load_set("readers", options.clips))
     except SottovoceError as error:
         console.print(str(error))
         return 1
+    codes = {arm: _code_of(arm) for arm in options.arms}  # of now: files may change meanwhile
+
+    def key_of(arm: str, link: str) -> str:
+        name = "".join(c if c.isalnum() else "_" for c in link)
+        return f"link-{arm}-{name}-{len(call.samples)}-{codes[arm]}-{judges}"
+
+    cells = [(arm, link) for arm in options.arms for link in options.links]
+    found = {cell: load_row(key_of(*cell)) for cell in cells}
+    pace = Pace(console, sum(row is None for row in found.values()))
+    left_out: set[str] = set()
     with Progress(*columns, console=console) as progress:
-        for arm in options.arms:
-            task = progress.add_task(arm, total=len(options.links))
-            try:
-                for link in options.links:
-                    name = "".join(c if c.isalnum() else "_" for c in link)
-                    key = f"link-{arm}-{name}-{len(call.samples)}-{_code_of(arm)}-{judges}"
-                    row = load_row(key)
+        task = progress.add_task("calls", total=len(cells))
+        for arm, link in cells:
+            progress.update(task, description=arm)
+            if arm not in left_out:
+                row = found[arm, link]
+                try:
                     if row is None:
                         row = score_crossing(call, ARMS[arm](call, LINKS[link]))
-                        save_row(key, row)
+                        save_row(key_of(arm, link), row)
+                        pace.done()
                     rows.setdefault(arm, {})[link] = row
-                    progress.advance(task)
-            except (SottovoceError, ImportError) as error:
-                console.print(f"[yellow]{arm} left out:[/] {error}")
-                rows.pop(arm, None)
+                except (SottovoceError, ImportError) as error:
+                    console.print(f"[yellow]{arm} left out:[/] {error}")
+                    left_out.add(arm)
+                    rows.pop(arm, None)
+            progress.advance(task)
     if not rows:
         console.print("No arm could run.")
         return 1

@@ -18,8 +18,8 @@ from transport.impair import Impairment, ImpairmentSettings
 GAP_S = 1.0  # of silence between clips, so that a cut never takes a neighbour's words
 SEED = 7
 DELAY_MS, JITTER_MS = 60.0, 30.0
-CODEC2_FRAMES_A_PACKET = 3  # 120 ms: 18 bytes of speech under 50 of headers
-HEADERS_BYTES = 50  # IP 20, UDP 8, RTP 12, SRTP tag 10
+CODEC2_FRAMES_A_PACKET = 3  # 120 ms: 18 bytes of speech under 44 of headers
+HEADERS_BYTES = 44  # IP 20, UDP 8, RTP 12, SRTP tag 4
 OPUS_FRAME_MS = 60
 
 LOSSES = (0, 5, 10, 20, 30, 50)
@@ -36,8 +36,18 @@ LINKS: dict[str, ImpairmentSettings] = {
         f"jitter {jitter} ms": ImpairmentSettings(delay_ms=160, jitter_ms=jitter)
         for jitter in JITTERS_MS
     },
-    "drift 300 ppm": ImpairmentSettings(delay_ms=DELAY_MS, jitter_ms=JITTER_MS, drift_ppm=300),
+    **{
+        f"drift {ppm:+d} ppm": ImpairmentSettings(
+            delay_ms=DELAY_MS, jitter_ms=JITTER_MS, drift_ppm=ppm
+        )
+        for ppm in (300, -300)
+    },
+    "loopback": ImpairmentSettings(),
+    "loopback, 30% and 30 ms jitter": ImpairmentSettings(
+        loss=0.3, delay_ms=30, jitter_ms=30, reorder=True
+    ),
 }
+"""The last two show the delay that is ours: next to nothing of it is the network's."""
 
 
 @dataclass(frozen=True)

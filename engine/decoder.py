@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.comfort import FADE, ComfortLoop, crossfade
 from engine.errors import SottovoceError
 from engine.events import TICK_MS, Pcm, VoiceDescriptor
 from engine.frames import AcousticFrames
-from engine.mel import N_MELS
+from engine.mel import HOP, N_MELS
 from engine.synthesizer import SpokenEvent, Synthesizer
 from engine.vocoder import Vocoder
 from engine.voice import descriptor_vector, interpolate
@@ -25,6 +26,7 @@ QUIETEST_MEL, LOUDEST_MEL = -11.5, -8.0  # comfort noise stays between these
 DYING_AWAY = (0.6, 0.3)  # share of the last frame's level left in the first frames of silence
 COMFORT_PACE = 0.05  # share of each silent frame that the comfort noise takes on
 REST_TICKS = 20  # after this much silence the synthesizer starts afresh
+SETTLE_TICKS = 40  # after this much nothing of the speech is left in the vocoder
 KNEE = 0.8  # the limiter leaves everything below alone
 
 
@@ -61,6 +63,8 @@ class SpeechDecoder:
         self._comfort = np.full(N_MELS, COMFORT_MEL, np.float32)
         self._last_mel = self._comfort
         self._silent_ticks = 0
+        self._resting: ComfortLoop | None = None
+        """Set once a silence has settled; until speech returns."""
 
     def set_voice(self, voice: VoiceDescriptor | None) -> None:
         """Glide to ``voice`` over the next GLIDE_TICKS ticks of speech; None is the mean voice.
@@ -90,13 +94,32 @@ class SpeechDecoder:
         if spoken.event.is_silence:
             self._learn_comfort(frames.mel)
         self._last_mel = frames.mel[-1]
-        return self._render(frames)
+        rested, self._resting = self._resting, None
+        pcm = self._render(frames)
+        if rested is not None and not rested.missing_ticks:
+            # the vocoder goes on where it stopped when the loop began
+            return crossfade(rested.play(FADE), pcm)
+        return pcm
 
     def silence(self, ticks: int) -> Pcm:
-        """Comfort noise, [ticks * 160] samples; speech before it dies away smoothly."""
+        """Comfort noise, [ticks * 160] samples; speech before it dies away smoothly.
+
+        A long silence costs next to nothing: see ``engine.comfort``.
+        """
         pieces = [np.zeros(0, np.float32)]
-        for start in range(0, ticks, REST_TICKS):
-            pieces.append(self._rest(min(REST_TICKS, ticks - start)))
+        while ticks > 0:
+            unsettled = SETTLE_TICKS - self._silent_ticks
+            if unsettled > 0:
+                count = min(ticks, REST_TICKS, unsettled)
+                pieces.append(self._rest(count))
+            else:
+                loop = self._resting = self._resting or ComfortLoop()
+                count = min(ticks, REST_TICKS, loop.missing_ticks) or ticks
+                if loop.missing_ticks:
+                    pieces.append(loop.feed(self._rest(count)))
+                else:
+                    pieces.append(loop.play(count * HOP))
+            ticks -= count
         return np.concatenate(pieces)
 
     def _rest(self, ticks: int) -> Pcm:

@@ -69,7 +69,7 @@ def window_mel(window: Pcm) -> NDArray[np.float32]:
     pieces = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[: len(window) : _HOP]
     power = np.abs(np.fft.rfft(pieces * _hann(), axis=1)).astype(np.float32) ** 2
     mel = np.log10(np.maximum(_filters() @ power.T, 1e-10))
-    return ((np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+    return np.asarray((np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0, np.float32)
 
 
 @lru_cache(maxsize=1)

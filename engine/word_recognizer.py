@@ -1,8 +1,8 @@
 """Phonemes by way of words, for files and voice notes, where delay costs nothing.
 
-Whisper writes down what was said, phonemizer spells it in phonemes, and a forced alignment on
-hama's frame posteriors finds when each was spoken. Slower than the streaming recogniser and deaf
-to what is no word; a stretch without words becomes silence.
+Whisper writes down what was said, phonemizer spells it in phonemes, and a forced alignment on the
+streaming recogniser's own frame posteriors finds when each was spoken and where pauses lie.
+Slower than the streaming recogniser and deaf to what is no word.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.errors import SottovoceError
 from engine.events import Pcm
-from engine.g2p import fold, text_to_ids
+from engine.frontend import GUARD_FRAMES, STEP_SAMPLES, Frontend
+from engine.g2p import text_to_words
 from engine.mel import HOP, SAMPLE_RATE_HZ
-from engine.phonemes import N_PHONEMES, SILENCE
-from engine.voice import active_ticks
+from engine.phonemes import SILENCE
+from engine.recognizer import FRAME_SAMPLES, TICKS_PER_FRAME, load_model
 
 F32 = NDArray[np.float32]
 
-FRAME_TICKS = 2  # hama's posteriors come every 20 ms
 CHUNK_SAMPLES = 28 * SAMPLE_RATE_HZ  # Whisper hears 30 s at most
-SHORTEST_SAMPLES = SAMPLE_RATE_HZ  # both models are fed no less
-PAUSE_TICKS = 8  # a gap between phonemes with this much quiet holds a silence
+SHORTEST_SAMPLES = SAMPLE_RATE_HZ  # it is fed no less
 MAX_PHONEMES = 900  # in one chunk; more is a recogniser babbling
-FLOOR = -12.0  # log posterior of what hama has no symbol for
+FLOOR = -9.0  # log posterior: a word may be spoken otherwise than the dictionary says
 Segment = tuple[int, int, int]
 
 
@@ -45,23 +45,6 @@ def _whisper() -> Any:
     return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
 
 
-@lru_cache(maxsize=1)
-def _hama() -> tuple[Any, list[list[int]]]:
-    """hama's session, and for every phoneme the output columns that mean it; the last: blanks."""
-    from hama.asr import ASRModel
-
-    model = ASRModel()
-    columns: list[list[int]] = [[] for _ in range(N_PHONEMES + 1)]
-    for column, token in enumerate(model.decoder_tokens):
-        if token in ("<blank>", "<wb>"):
-            columns[N_PHONEMES].append(column)
-            continue
-        ids = fold(token.replace("\u0361", ""))
-        if len(ids) == 1:
-            columns[ids[0]].append(column)
-    return model, columns
-
-
 def recognize_words(pcm: Pcm) -> list[Segment]:
     """pcm: [N] at 16 kHz → (phoneme, start tick, ticks), silences between them included.
 
@@ -72,13 +55,12 @@ def recognize_words(pcm: Pcm) -> list[Segment]:
     for start, end in _chunks(power):
         piece = pcm[start * HOP : end * HOP]
         text = _words(piece)
-        ids = text_to_ids(text) if text else []
-        if not 0 < len(ids) <= MAX_PHONEMES:
+        words = text_to_words(text) if text else []
+        if not 0 < sum(map(len, words)) <= MAX_PHONEMES:
             segments.append((SILENCE, start, end - start))
             continue
-        spans = force_align(_posteriors(piece), ids)
-        active = active_ticks(power[start:end])
-        segments += [(p, start + s, n) for p, s, n in place(spans, ids, active)]
+        states, frames = force_align(posteriors(piece), words, load_model().log_stay)
+        segments += [(p, start + s, n) for p, s, n in _segments(states, frames, end - start)]
     return segments
 
 
@@ -105,91 +87,63 @@ def _words(pcm: Pcm) -> str:
     return " ".join(kept)
 
 
-def _posteriors(pcm: Pcm) -> F32:
-    """Log posteriors [T, N_PHONEMES + 1] every FRAME_TICKS; the last column is "no phoneme"."""
-    model, columns = _hama()
-    ticks = len(pcm) // HOP
-    padded = np.pad(pcm, (0, max(0, SHORTEST_SAMPLES - len(pcm)))).astype(np.float32)
-    names = [model._log_probs_output_name, model._out_lengths_output_name]
-    feeds = {
-        model._waveform_input_name: padded[None],
-        model._waveform_lengths_input_name: np.array([len(padded)], np.int64),
-    }
-    log_probs, lengths = model.session.run(names, feeds)
-    count = min(int(np.ravel(lengths)[0]), max(1, ticks // FRAME_TICKS))
-    raw = np.asarray(log_probs[0][:count], np.float32)
-    rows = np.full((count, N_PHONEMES + 1), FLOOR, np.float32)
-    for phoneme, found in enumerate(columns):
-        if found:
-            rows[:, phoneme] = np.maximum(np.logaddexp.reduce(raw[:, found], axis=1), FLOOR)
-    return rows
+@torch.inference_mode()
+def posteriors(pcm: Pcm) -> F32:
+    """The streaming network's log posteriors, [ceil(N / 320), N_PHONEMES], 20 ms each."""
+    model = load_model()
+    padded = np.concatenate([np.asarray(pcm, np.float32), np.zeros(3 * STEP_SAMPLES, np.float32)])
+    features = Frontend().push(padded)[GUARD_FRAMES:][: -(-len(pcm) // FRAME_SAMPLES)]
+    logits, _ = model.net(torch.from_numpy(features)[None], model.net.initial_state())
+    return np.asarray(torch.log_softmax(logits[0], dim=1).numpy(), np.float32)
 
 
-def force_align(log_posteriors: F32, ids: list[int]) -> list[tuple[int, int]]:
-    """The most likely frames of every phoneme: [first, last] each, in order.
+def force_align(
+    log_posteriors: F32, words: list[list[int]], log_stay: F32
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The most likely frames of every phoneme, in order, with a pause between words where there
+    is one (Viterbi over one state a phoneme).
 
-    log_posteriors: [T, N_PHONEMES + 1], the last column the blank. CTC's topology (Graves et al.,
-    2006). With fewer frames than phonemes they are spread evenly.
+    log_posteriors: [T, N_PHONEMES]; words: phoneme ids of each; log_stay: [N_PHONEMES]. Returns the
+    phonemes [S] that were given time, pauses included, and the frame each starts at [S]. With fewer
+    frames than phonemes they are spread evenly.
     """
-    frames, count = len(log_posteriors), len(ids)
-    if frames < count:
-        return [(i * frames // count,) * 2 for i in range(count)]
-    states = np.full(2 * count + 1, N_PHONEMES)
-    states[1::2] = ids
-    # A blank may be skipped between two different phonemes.
+    states = np.array([SILENCE] + [p for word in words for p in [*word, SILENCE]], np.int64)
+    frames, spoken = len(log_posteriors), states[states != SILENCE]
+    if frames < len(spoken):
+        return spoken[:frames], np.arange(min(frames, len(spoken)))
+    stay = log_stay[states]
+    leave = np.log1p(-np.exp(np.minimum(stay, -1e-4)))
+    scores = np.maximum(log_posteriors, FLOOR)[:, states]
+    pause = states == SILENCE
+    # A pause may be passed over, the one at the beginning too.
     skip = np.zeros(len(states), bool)
-    skip[3::2] = states[3::2] != states[1:-2:2]
-    score = np.full(len(states), -np.inf)
-    score[:2] = log_posteriors[0, states[:2]]
+    skip[2:] = pause[1:-1]
+    best = np.full(len(states), -np.inf)
+    best[0], best[1] = scores[0, 0], scores[0, 1]
     links = np.zeros((frames, len(states)), np.int8)
     for t in range(1, frames):
-        one = np.concatenate([[-np.inf], score[:-1]])
-        two = np.where(skip, np.concatenate([[-np.inf, -np.inf], score[:-2]]), -np.inf)
-        options = np.stack([score, one, two])
+        moved = best + leave
+        one = np.concatenate([[-np.inf], moved[:-1]])
+        two = np.where(skip, np.concatenate([[-np.inf, -np.inf], moved[:-2]]), -np.inf)
+        options = np.stack([best + stay, one, two])
         links[t] = np.argmax(options, axis=0)
-        score = options.max(axis=0) + log_posteriors[t, states]
-    state = len(states) - 1 if score[-1] >= score[-2] else len(states) - 2
-    path = np.zeros(frames, int)
+        best = options.max(axis=0) + scores[t]
+    state = len(states) - 1 if best[-1] >= best[-2] else len(states) - 2
+    path = np.zeros(frames, np.int64)
     for t in range(frames - 1, -1, -1):
         path[t] = state
         state -= int(links[t, state])
-    spans: list[tuple[int, int]] = []
-    for i in range(count):
-        held = np.flatnonzero(path == 2 * i + 1)
-        # Too few frames for a blank between equal neighbours leave a phoneme without any.
-        spans.append((int(held[0]), int(held[-1])) if len(held) else spans[-1] if spans else (0, 0))
-    return spans
+    first = np.flatnonzero(np.r_[True, path[1:] != path[:-1]])
+    return states[path[first]], first
 
 
-def place(spans: list[tuple[int, int]], ids: list[int], active: NDArray[np.bool_]) -> list[Segment]:
-    """Spikes → boundaries: half-way between neighbours, or around the quiet between them.
-
-    spans: frames of every phoneme; active: [T] ticks with speech. Returns segments that cover
-    0 … T, each at least one tick; phonemes that find no room are dropped.
-    """
-    ticks = len(active)
-    segments: list[Segment] = []
-    edges = [(min(FRAME_TICKS * a, ticks), min(FRAME_TICKS * (b + 1), ticks)) for a, b in spans]
-    first_active = int(np.argmax(active)) if active.any() else 0
-    start = max(0, min(edges[0][0], max(first_active, edges[0][0] - 12)))
-    if start > 0:
-        segments.append((SILENCE, 0, start))
-    for i, phoneme in enumerate(ids):
-        if i + 1 < len(ids):
-            left, right = edges[i][1], max(edges[i][1], edges[i + 1][0])
-            quiet = left + np.flatnonzero(~active[left:right])
-            if len(quiet) >= PAUSE_TICKS:
-                end, onward = int(quiet[0]), int(quiet[-1]) + 1
-            else:
-                end = onward = (left + right) // 2
-        else:
-            tail = edges[i][1] + np.flatnonzero(~active[edges[i][1] :])
-            end = onward = int(min(tail[0] if len(tail) else ticks, edges[i][1] + 15))
-        if end > start:
-            segments.append((phoneme, start, end - start))
-            if onward > end:
-                segments.append((SILENCE, end, onward - end))
-            start = onward
-    if start < ticks:
-        segments.append((SILENCE, start, ticks - start))
-    return segments
+def _segments(
+    phonemes: NDArray[np.int64], first_frames: NDArray[np.int64], ticks: int
+) -> list[Segment]:
+    """Starts in frames → segments that cover 0 … ``ticks``."""
+    edges = np.minimum(np.append(first_frames * TICKS_PER_FRAME, ticks), ticks)
+    return [
+        (int(p), int(a), int(b - a))
+        for p, a, b in zip(phonemes, edges, edges[1:], strict=False)
+        if b > a
+    ]

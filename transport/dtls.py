@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from aiortc.rtcdtlstransport import (
-    SRTP_AES128_CM_SHA1_80,
     RTCDtlsParameters,
     RTCDtlsTransport,
+    SRTPProtectionProfile,
     State,
 )
 from OpenSSL import SSL
+from pylibsrtp import Policy
 
 from transport.datagrams import MAX_SOURCES, DatagramPort, source_of
 from transport.identity import Identity, fingerprint_of
@@ -26,6 +27,16 @@ RECORD_REPEAT_S = 0.12
 FLIGHT_FIRST_S = 0.3
 FLIGHT_LAST_S = 1.2
 FLIGHT_REPEATS = 30
+
+SRTP_AES128_CM_SHA1_32 = SRTPProtectionProfile(
+    libsrtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    openssl_profile=b"SRTP_AES128_CM_SHA1_32",
+    key_length=16,
+    salt_length=14,
+)
+"""RFC 5764's profile for voice where headers weigh: 4-byte tags on media, 10-byte ones on RTCP. Twelve
+bytes less a packet than AES-GCM. One forged packet in four billion would pass, and its words
+would contradict the authentic copies around it (RFC 3711, section 9.5.1)."""
 
 
 class PinnedDtls(RTCDtlsTransport):
@@ -47,8 +58,7 @@ class PinnedDtls(RTCDtlsTransport):
         on_rtcp: Callable[[bytes], None],
     ) -> None:
         super().__init__(cast(Any, port), [identity.certificate])
-        # an 80-bit tag: 6 bytes less a packet than the AES-GCM that aiortc prefers
-        self._srtp_profiles = [SRTP_AES128_CM_SHA1_80]
+        self._srtp_profiles = [SRTP_AES128_CM_SHA1_32]
         self._fingerprint = fingerprint
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp

@@ -23,6 +23,8 @@ class MediaPacket:
     payload: bytes
     arrival_ms: float
     """On the receiver's clock; the ``now_ms`` that ``receive`` was given for loopback links."""
+    stream: int = 0
+    """One more each time the talker began anew: indices and timestamps start from nothing then."""
 
 
 class Link(Protocol):

@@ -56,7 +56,7 @@ class LoopbackLink:
     def _poll(self, now_ms: float) -> None:
         self._now_ms = max(self._now_ms, now_ms)
         for data in self.session.poll(now_ms):
-            self._transmit(data, "rtcp", now_ms, len(data) + self.session.packet_overhead_bytes + 4)
+            self._transmit(data, "rtcp", now_ms, len(data) + self.session.rtcp_overhead_bytes)
 
     def send(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> None:
         """Send one payload; dropped silently (and counted) after ``close`` or when too large."""

@@ -18,7 +18,6 @@ from engine.probability import MAX_BLOCK_EVENTS
 from transport.depacketizer import Depacketizer
 from transport.payload import PayloadHeader, timestamp_of
 from transport.policy import (
-    CODED_SENDINGS,
     DEFAULT_CEILING_BPS,
     RECOGNISER_LAG_MS,
     PacketPlan,
@@ -32,9 +31,12 @@ COMFORT_INTERVAL_MS: Final = 1000.0
 MAX_NEW_EVENTS: Final = 32  # a packet leaves early rather than carry more
 HISTORY_EVENTS: Final = 64
 PENDING_EVENTS: Final = 512
-REPORT_WEIGHT: Final = 0.2  # of a new report: the receiver's window sees some thirty packets
+REPORT_WEIGHT: Final = 0.15  # of a new report: the receiver's window sees some forty packets
+BURST_WEIGHT: Final = 0.2  # it sees ten runs of lost packets at most
 SUDDEN_WEIGHT: Final = 0.7
-SUDDEN_LOSS: Final = 0.12  # a rise by more than chance explains
+FIRST_REPORTS: Final = 4  # each knows much more than the one before
+WINDOW_PACKETS: Final = 40.0
+SUDDEN: Final = (0.05, 2.5)  # a rise by that much and that many deviations is more than chance
 CLOCK_WINDOW_EVENTS: Final = 128
 MAX_LAG_SPREAD_MS: Final = 120.0
 PAUSE_PATIENCE_MS: Final = 400.0
@@ -45,6 +47,8 @@ class _Sent:
     event: PhonemeEvent
     first_sent_ms: float
     copies: int = 1
+    coded: int = 0
+    """Sendings that carried codes."""
 
 
 class Packetizer:
@@ -57,7 +61,9 @@ class Packetizer:
     def __init__(self, ceiling_bps: float = DEFAULT_CEILING_BPS) -> None:
         self._ceiling_bps = ceiling_bps
         self._report: ReceiverReport | None = None
+        self._reports = 0
         self._plan = plan_packets(None, ceiling_bps)
+        self._interval_ms = self._plan.interval_ms  # at which reports were measured
         self._pending: deque[PhonemeEvent] = deque(maxlen=PENDING_EVENTS)  # drops the oldest
         self._history: deque[_Sent] = deque(maxlen=HISTORY_EVENTS)  # drops the oldest
         # (known at ms - end of event ms): the least of them is the recogniser's shortest lag
@@ -81,25 +87,33 @@ class Packetizer:
 
     def on_report(self, report: ReceiverReport) -> None:
         """Follow the far end's report: slowly, unless the link suddenly got worse."""
-        known = self._report
-        if known is not None:
-            sudden = report.fraction_lost > known.fraction_lost + SUDDEN_LOSS
-            weight = SUDDEN_WEIGHT if sudden else REPORT_WEIGHT
-            report = replace(
-                report,
-                fraction_lost=_blend(known.fraction_lost, report.fraction_lost, weight),
-                burst_ms=_blend(known.burst_ms, report.burst_ms, weight),
-            )
-        self._report = report
+        known = self._report or replace(report, burst_ms=0.0)
+        self._reports += 1
+        sudden = self._reports <= FIRST_REPORTS or self._sudden(known, report)
+        weight = SUDDEN_WEIGHT if sudden else REPORT_WEIGHT
+        self._report = replace(
+            report,
+            fraction_lost=_blend(known.fraction_lost, report.fraction_lost, weight),
+            burst_ms=_blend(known.burst_ms, report.burst_ms, BURST_WEIGHT),
+        )
+        # Blended alike, the two tell how many packets long the runs were.
+        self._interval_ms = _blend(self._interval_ms, self._plan.interval_ms, BURST_WEIGHT)
         self._acked_index = max(self._acked_index, min(report.acked_index, self._newest_sent()))
         self._choose()
+
+    def _sudden(self, known: ReceiverReport, report: ReceiverReport) -> bool:
+        """Whether more is lost than chance explains; packets lost in runs are fewer chances."""
+        lost = min(max(known.fraction_lost, 0.02), 0.98)
+        run = min(max(known.burst_ms / self._interval_ms, 1.0 / (1.0 - lost)), 10.0)
+        deviation = (lost * (1.0 - lost) * run / WINDOW_PACKETS) ** 0.5
+        return report.fraction_lost > known.fraction_lost + SUDDEN[0] + SUDDEN[1] * deviation
 
     def _choose(self) -> None:
         # The shortest lag is taken for RECOGNISER_LAG_MS; what the others exceed it by is known.
         lags_ms = self._lags_ms
         spread_ms = sum(lags_ms) / len(lags_ms) - min(lags_ms) if lags_ms else 0.0
         lag_ms = RECOGNISER_LAG_MS + min(spread_ms, MAX_LAG_SPREAD_MS)
-        self._plan = plan_packets(self._report, self._ceiling_bps, self._plan.interval_ms, lag_ms)
+        self._plan = plan_packets(self._report, self._ceiling_bps, self._interval_ms, lag_ms)
 
     def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
         """Packets that leave now, as (RTP timestamp, payload). Never more than a few."""
@@ -152,12 +166,13 @@ class Packetizer:
         older = self._wanted(now_ms)[-(MAX_BLOCK_EVENTS - len(new)) :]
         if older and older[-1].event.index + 1 != new[0].index:
             older = []
-        layers = [self._repeated_layers(sent) for sent in older]
         for sent in older:
             sent.copies += 1
-        self._history.extend(_Sent(event, now_ms) for event in new)
-        layers += [min(self._plan.layers, len(e.codes)) for e in new]
-        return _pack([sent.event for sent in older] + new, len(older), layers)
+        fresh = [_Sent(event, now_ms) for event in new]
+        self._history.extend(fresh)
+        sending = older + fresh
+        layers = [self._layers(sent) for sent in sending]
+        return _pack([sent.event for sent in sending], len(older), layers)
 
     def _repeat(self, now_ms: float) -> list[tuple[int, bytes]]:
         """Copies that are still due when nothing new comes, and the comfort update."""
@@ -174,16 +189,17 @@ class Packetizer:
         if not due:
             newest = self._history[-1].event
             return [(timestamp_of(newest.end_tick), PayloadHeader(0, newest.index).to_bytes())]
-        layers = [self._repeated_layers(sent) for sent in due]
+        layers = [self._layers(sent) for sent in due]
         for sent in due:
             sent.copies += 1
         events = [sent.event for sent in due]
         return [_pack(events, len(events) - 1, layers)]
 
-    def _repeated_layers(self, sent: _Sent) -> int:
-        """How many codes the next copy carries: the first one, a few times."""
-        wanted = self._plan.layers > 0 and sent.copies < CODED_SENDINGS
-        return min(int(wanted), len(sent.event.codes))
+    def _layers(self, sent: _Sent) -> int:
+        """How many codes this sending of an event carries; it is counted."""
+        layers = min(self._plan.layers_after(sent.coded), len(sent.event.codes))
+        sent.coded += layers > 0
+        return layers
 
 
 def _pack(events: list[PhonemeEvent], anchor: int, layers: list[int]) -> tuple[int, bytes]:

@@ -7,17 +7,17 @@ are sent over how long, and how many articulation layers ride along come out. No
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from transport.reports import ReceiverReport
+from transport.reports import UNKNOWN_LOSS, ReceiverReport
 
-HEADER_BYTES: Final = 50
-"""IPv4 20 + UDP 8 + RTP 12 + SRTP tag 10, paid for every packet."""
-PACKET_BYTES: Final = 5.0  # payload header 3, and what a block costs beyond its events
-EVENTS_PER_S: Final = 11.5
-EVENT_BITS: Final = 13.5
-LAYER_BITS: Final = 8.0
+HEADER_BYTES: Final = 44
+"""IPv4 20 + UDP 8 + RTP 12 + SRTP tag 4, paid for every packet."""
+PACKET_BYTES: Final = 5.5  # payload header 3, and what a block costs beyond its events
+EVENTS_PER_S: Final = 12.0
+EVENT_BITS: Final = 15.0
+CODE_BITS: Final = 7.5
 RECOGNISER_LAG_MS: Final = 140.0
 """The least that passes between an event's end and its being known, capture included."""
 BATCH_MS: Final = 80.0
@@ -26,24 +26,29 @@ BEGUN_MS: Final = 10.0
 """The oldest event a packet leaves behind had begun that long before what was known, net of the
 batch that a deadline waits for. Measured by ``benchmarks.packet_policy``."""
 
-CLEAN_BUDGET_BPS: Final = 3_000.0
-BURST_BUDGET_BPS: Final = 3_800.0
-BURST_AS_LOSS: Final = 0.1  # in bursts packets leave no more often than at this loss
+CLEAN_BUDGET_BPS: Final = 2_500.0
+HEAVY_BUDGET_BPS: Final = 5_600.0
+BURST_BUDGET_BPS: Final = 3_500.0
+"""All three without the reports that come back, which cost some 300 bit/s."""
+BURST_INTERVAL_MS: Final = 240.0
+"""In bursts more packets do not help: the wire goes to what they carry."""
 DEFAULT_CEILING_BPS: Final = 6_000.0
-SAFETY: Final = 0.96
-"""Copies without holes in their numbers cost a little more than ``PacketPlan.wire_bps`` expects."""
-MISSING_TARGET: Final = 0.004
+MISSING_TARGET: Final = 0.005
 """Share of events of which no copy may arrive: half of what the product promises."""
-MAX_COPIES: Final = 9
-CODED_SENDINGS: Final = 3
-"""The first code repairs a quarter of the misheard words: worth more than one chance to arrive."""
+MAX_COPIES: Final = 12
+CODE_GAINS: Final = (6.5, 1.6, 1.5)
+"""Word errors in a hundred that each articulation code repairs, after the ones before it."""
+LEAST_GAIN: Final = 0.02
+"""A sending of a code that repairs less is not worth its bits."""
+FIRST_SENDINGS: Final = 3
 CODE_PATIENCE_MS: Final = 60.0
-"""How much longer an event may wait so that its first code still fits the budget."""
-MAX_SPREAD_MS: Final = 1500.0
-MIN_BURST_SPREAD_MS: Final = 750.0
-BURSTY: Final = ((0.25, 1.2), (1.0, 1.5))
-"""(loss below, times): runs of lost packets that many times as long as independent losses make
-are bursts. Where much is lost, taking chance for bursts would cost delay."""
+"""How much longer an event may wait so that ``FIRST_SENDINGS`` of its first code fit the budget."""
+BURST_SPREAD_MS: Final = (1000.0, 1300.0)
+"""From the first to the last copy in bursts, at least and at most: a later one would come too late
+to be spoken."""
+CHANCE: Final = (0.08, 0.2)
+"""By how much likelier a packet is lost after a lost one: below the first that may be chance, from
+the second on it is bursts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,19 @@ class PacketPlan:
     """How often each event is sent, the first time included."""
     spread_ms: float
     """Copies go on until this long after the first, even when ``copies`` were sent."""
-    layers: int
-    """Articulation codes of new events, 0 ... 3. The first code goes into the first
-    ``CODED_SENDINGS`` sendings of an event, the others into the first alone."""
+    code_sendings: tuple[int, int, int] = (0, 0, 0)
+    """How many sendings of an event carry its first, its second, its third code; never rising."""
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2
     """From an event's end to its being known, on average."""
+
+    @property
+    def layers(self) -> int:
+        """Articulation codes of new events, 0 ... 3."""
+        return sum(count > 0 for count in self.code_sendings)
+
+    def layers_after(self, sendings: int) -> int:
+        """Codes of an event's next copy when that many carried codes already."""
+        return sum(count > sendings for count in self.code_sendings)
 
     @property
     def interval_ms(self) -> float:
@@ -68,30 +81,31 @@ class PacketPlan:
         return max(40.0, self.age_ms - self.lag_ms - BEGUN_MS)
 
     @property
+    def sendings(self) -> int:
+        """How many packets carry an event, on average."""
+        return max(self.copies, 1 + math.ceil(self.spread_ms / self.interval_ms - 0.5))
+
+    @property
     def wire_bps(self) -> float:
         """Expected rate while someone talks, headers included."""
         packets = 1000.0 / self.interval_ms
-        copies = max(self.copies, 1 + math.ceil(self.spread_ms / self.interval_ms - 0.5))
-        codes = self.layers + min(self.layers, 1) * (min(copies, CODED_SENDINGS) - 1)
-        event_bits = copies * EVENT_BITS + codes * LAYER_BITS
+        event_bits = self.sendings * EVENT_BITS + sum(self.code_sendings) * CODE_BITS
         return packets * 8.0 * (HEADER_BYTES + PACKET_BYTES) + EVENTS_PER_S * event_bits
 
 
 _INTERVALS_MS: Final = (
-    (0.0, 235.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.26, 77.0), (0.45, 80.0),
+    (0.0, 210.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 95.0), (0.5, 130.0),
 )  # fmt: skip
-"""(loss, interval): more packets a second when many are lost, because a copy then comes sooner."""
+"""(loss, interval): more packets a second when many are lost, because a copy then comes sooner; but
+not beyond what leaves room for codes."""
 
 
-def _age_ms(loss: float, lag_ms: float) -> float:
-    """The wait that makes the interval wanted. Linear between the points of ``_INTERVALS_MS``, so
-    that a noisy report changes little."""
-    interval_ms = _INTERVALS_MS[-1][1]
+def _interval_ms(loss: float) -> float:
+    """Linear between the points of ``_INTERVALS_MS``, so that a noisy report changes little."""
     for (low, most_ms), (high, least_ms) in zip(_INTERVALS_MS, _INTERVALS_MS[1:], strict=False):
         if loss < high:
-            interval_ms = most_ms + (least_ms - most_ms) * (loss - low) / (high - low)
-            break
-    return interval_ms + lag_ms + BEGUN_MS
+            return most_ms + (least_ms - most_ms) * (loss - low) / (high - low)
+    return _INTERVALS_MS[-1][1]
 
 
 def plan_packets(
@@ -106,64 +120,104 @@ def plan_packets(
     plan for this loss would make it. Runs of lost packets are judged against it. ``lag_ms``: how
     long after their end events become known, on average; it bounds how far apart packets can be.
 
-    ===================  ======  ======  =========  ======  =========
-    link                 age ms  copies  spread ms  layers  wire kb/s
-    ===================  ======  ======  =========  ======  =========
-    unknown (at start)   360     2       0          3       3.3
-    clean (no loss)      425     1       0          3       2.3
-    5 % random           360     2       0          3       3.3
-    10 % random          345     3       0          3       3.8
-    20 %, 250 ms bursts  405     2       1500       1       3.6
-    20 % random          305     4       0          3       4.9
-    30 % random          288     5       0          1       5.6
-    50 % random          300     8       0          1       5.5
-    ===================  ======  ======  =========  ======  =========
+    ===================  ======  ======  =========  =======  =========
+    link                 age ms  copies  spread ms  codes    wire kb/s
+    ===================  ======  ======  =========  =======  =========
+    unknown (at start)   295     4       0          4 4 4    5.6
+    clean (no loss)      400     1       0          1 1 1    2.3
+    5 % random           360     2       0          2 2 2    3.2
+    10 % random          345     3       0          3 2 2    3.7
+    20 %, 250 ms bursts  430     6       1000       4 3 2    3.5
+    20 % random          305     4       0          4 3 3    5.1
+    30 % random          285     5       0          3 1 1    5.5
+    50 % random          320     8       0          6 3 3    5.6
+    ===================  ======  ======  =========  =======  =========
 
     The runs of lost packets that a receiver reports for 250 ms outages are about 400 ms long. The
-    budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss to 6 kb/s, bounded by
-    ``ceiling_bps``, the user's setting. Over budget, fine layers are dropped first, then the first
-    one, then packets leave less often (``age_ms`` grows), and only then copies go; events
-    themselves are never dropped.
+    budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss to ``HEAVY_BUDGET_BPS``,
+    bounded by ``ceiling_bps``, the user's setting. What headers and copies leave of it goes to the
+    codes, each sending to the code that repairs most. Over budget, codes are dropped first, then
+    packets leave less often (``age_ms`` grows), and only then copies go; events themselves are
+    never dropped.
     """
-    loss = 0.05 if report is None else min(max(report.fraction_lost, 0.0), 0.9)
+    loss = UNKNOWN_LOSS if report is None else min(max(report.fraction_lost, 0.0), 0.9)
     burst_ms = 0.0 if report is None else max(report.burst_ms, 0.0)
-    age_ms = _age_ms(loss, lag_ms)
+    apart_ms = _interval_ms(loss)
+    again, bursty = _again(loss, burst_ms, interval_ms or apart_ms)
+    if bursty:
+        # An outage outlasts two intervals with the square of the chance to outlast one.
+        known_ms, apart_ms = interval_ms or apart_ms, _blend(apart_ms, BURST_INTERVAL_MS, bursty)
+        again = max(loss, again ** (apart_ms / known_ms))
     copies = 1
     if loss >= 0.01:
-        copies = min(MAX_COPIES, max(2, math.ceil(math.log(MISSING_TARGET) / math.log(loss))))
-    plan = PacketPlan(age_ms, copies, 0.0, 3, lag_ms)
+        copies = 1 + math.ceil(math.log(MISSING_TARGET / loss) / math.log(again))
+        copies = min(MAX_COPIES, max(2, copies))
+    least_ms, most_ms = BURST_SPREAD_MS
+    if bursty:
+        copies = min(copies, 1 + math.ceil(most_ms / apart_ms))
+    plan = PacketPlan(apart_ms + lag_ms + BEGUN_MS, copies, bursty * least_ms, lag_ms=lag_ms)
     budget_bps = _budget_bps(loss)
-    usual_ms = (interval_ms or plan.interval_ms) / (1.0 - loss)
-    bursty = next(times for below, times in BURSTY if loss < below)
-    if loss >= 0.01 and burst_ms > bursty * usual_ms:
-        # Bursts of mean length b last longer than s with probability exp(-s / b): more packets do
-        # not help, more time between the first and the last copy does.
-        outlast_ms = burst_ms * math.log(max(loss / MISSING_TARGET, 1.0))
-        spread_ms = min(max(outlast_ms, MIN_BURST_SPREAD_MS), MAX_SPREAD_MS)
-        plan = PacketPlan(max(age_ms, _age_ms(BURST_AS_LOSS, lag_ms)), 2, spread_ms, 3, lag_ms)
-        budget_bps = max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15))
-    return _within(plan, SAFETY * min(ceiling_bps, budget_bps))
+    if bursty:
+        budget_bps = _blend(budget_bps, max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15)), bursty)
+    budget_bps = min(ceiling_bps, budget_bps)
+    plan = _within(plan, budget_bps)
+    room_bits = (budget_bps - plan.wire_bps) / EVENTS_PER_S
+    return replace(plan, code_sendings=_code_sendings(room_bits, plan.sendings, loss, again))
+
+
+def _again(loss: float, burst_ms: float, interval_ms: float) -> tuple[float, float]:
+    """(how likely the packet after a lost one is lost as well, how surely those are bursts: 0 ... 1)."""
+    run = max(burst_ms / interval_ms, 1.0)
+    again = min(1.0 - 1.0 / run, 0.95)
+    low, high = CHANCE
+    bursty = min(max((again - loss - low) / (high - low), 0.0), 1.0) if loss >= 0.01 else 0.0
+    return max(loss, _blend(loss, again, bursty)), bursty
+
+
+def _blend(one: float, other: float, share: float) -> float:
+    return one + (other - one) * share
+
+
+def _code_sendings(
+    room_bits: float, sendings: int, loss: float, again: float
+) -> tuple[int, int, int]:
+    """Spend ``room_bits`` of an event on its codes: each sending on the one that gains most."""
+    counts = [0, 0, 0]
+    while room_bits >= CODE_BITS:
+        best, best_gain = -1, LEAST_GAIN
+        for layer, gain in enumerate(CODE_GAINS):
+            if counts[layer] >= (counts[layer - 1] if layer else sendings):
+                continue
+            if counts[layer]:
+                gain *= loss * again ** (counts[layer] - 1)
+            if gain > best_gain:
+                best, best_gain = layer, gain
+        if best < 0:
+            break
+        counts[best] += 1
+        room_bits -= CODE_BITS
+    return counts[0], counts[1], counts[2]
 
 
 def _budget_bps(loss: float) -> float:
-    """What the loss warrants, before the user's ceiling: from 3 kb/s, 6 kb/s at 24 % and more."""
-    share = min(max(loss, 0.0) / 0.24, 1.0)
-    return CLEAN_BUDGET_BPS + share * (DEFAULT_CEILING_BPS - CLEAN_BUDGET_BPS)
+    """What the loss warrants, before the user's ceiling. The first copies cost 500 bit/s."""
+    if loss < 0.01:
+        return CLEAN_BUDGET_BPS
+    share = min(loss / 0.24, 1.0)
+    return _blend(CLEAN_BUDGET_BPS + 500.0, HEAVY_BUDGET_BPS, share)
 
 
 def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
-    """The nearest plan that fits the budget: fine layers go first, then a little time, then the first
-    layer, then packets, then copies."""
-    patient_ms = plan.age_ms + CODE_PATIENCE_MS
+    """The nearest plan that fits the budget, its codes still to be chosen: an event waits a little
+    longer for the sake of its first code, then packets leave less often, then copies go."""
+    coded = replace(plan, code_sendings=(min(plan.sendings, FIRST_SENDINGS), 0, 0))
+    while coded.wire_bps > budget_bps and coded.age_ms < plan.age_ms + CODE_PATIENCE_MS:
+        coded = replace(coded, age_ms=coded.age_ms + 10.0)
+    if coded.wire_bps <= budget_bps:
+        return replace(coded, code_sendings=(0, 0, 0))
     while plan.wire_bps > budget_bps:
-        age_ms, copies, spread_ms, layers = plan.age_ms, plan.copies, plan.spread_ms, plan.layers
-        if layers > 1:
-            layers -= 1
-        elif layers and age_ms < patient_ms:
-            age_ms += 10.0
-        elif layers:
-            layers, age_ms = 0, patient_ms - CODE_PATIENCE_MS
-        elif age_ms < 500.0:
+        age_ms, copies, spread_ms = plan.age_ms, plan.copies, plan.spread_ms
+        if age_ms < 500.0:
             age_ms += 10.0
         elif copies > 1 or spread_ms > 0:
             copies, spread_ms = max(1, copies - 1), max(0.0, spread_ms - 250.0)
@@ -171,5 +225,5 @@ def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
             age_ms += 10.0
         else:
             break
-        plan = PacketPlan(age_ms, copies, spread_ms, layers, plan.lag_ms)
+        plan = replace(plan, age_ms=age_ms, copies=copies, spread_ms=spread_ms)
     return plan

@@ -15,6 +15,8 @@ REPORT_INTERVAL_MS = 1000.0
 WINDOW_MS = 6000.0  # some thirty packets at the rates speech needs: enough to see 3 % loss
 WINDOW_PACKETS = 512  # bounds the window's memory when somebody floods
 RESTART_S = 30  # timestamps that far back are a talker who began anew
+UNKNOWN_LOSS = 0.25  # what is assumed of a link that nobody has tried
+UNKNOWN_PACKETS = 20  # until so many were seen
 SETTLE_MS = 250.0  # a packet that late may still only be reordered
 
 
@@ -47,6 +49,7 @@ class ReceptionMeter:
         self._window: deque[tuple[int, int, float]] = deque(maxlen=WINDOW_PACKETS)
         self._newest: MediaPacket | None = None
         self._jitter_ms = 0.0
+        self._packets = 0
 
     @property
     def jitter_ms(self) -> float:
@@ -54,6 +57,7 @@ class ReceptionMeter:
 
     def on_packet(self, packet: MediaPacket) -> None:
         """Count one packet; copies and packets older than the window change nothing."""
+        self._packets += 1
         self._measure_jitter(packet)
         entry = (packet.sequence_number, packet.timestamp, packet.arrival_ms)
         window = self._window
@@ -96,22 +100,27 @@ class ReceptionMeter:
         while len(window) > 2 and now_ms - window[0][2] > WINDOW_MS:
             window.popleft()
         received = lost = bursts = 0
-        lost_ms = 0.0
+        usual_ms: list[float] = []  # from one packet to the next
         previous: tuple[int, int, float] | None = None
         for entry in window:
             if previous is not None:
                 hole = entry[0] - previous[0] - 1
-                if hole > 0 and now_ms - entry[2] >= SETTLE_MS:
-                    span_ms = (entry[1] - previous[1]) * 1000.0 / self._clock_rate
-                    # the hole is the span less the one interval a whole stream would show
-                    lost_ms += min(max(span_ms * hole / (hole + 1), 0.0), WINDOW_MS)
+                span_ms = (entry[1] - previous[1]) * 1000.0 / self._clock_rate
+                if hole == 0:
+                    usual_ms.append(span_ms)
+                elif now_ms - entry[2] >= SETTLE_MS:
+                    usual_ms.append(span_ms / (hole + 1))
                     lost += hole
                     bursts += 1
             received += 1
             previous = entry
+        # By the usual spacing: what was lost on the edge of a pause did not last as long as it.
+        apart_ms = min(max(sorted(usual_ms)[len(usual_ms) // 2], 0.0), WINDOW_MS) if lost else 0.0
+        guessed = max(0, UNKNOWN_PACKETS - self._packets)
+        expected = lost + received + guessed
         return ReceiverReport(
-            fraction_lost=lost / (lost + received) if lost else 0.0,
-            burst_ms=lost_ms / bursts if bursts else 0.0,
+            fraction_lost=(lost + UNKNOWN_LOSS * guessed) / expected if expected else 0.0,
+            burst_ms=lost / bursts * apart_ms if bursts else 0.0,
             jitter_ms=self._jitter_ms,
             acked_index=acked_index,
             round_trip_ms=round_trip_ms,

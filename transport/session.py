@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from transport.bucket import TokenBucket
 from transport.link import ArmStats, LinkStats, MediaPacket
+from transport.news import ReportNews
 from transport.rtcp import (
     APP_ANSWER,
     APP_PROBE,
@@ -42,14 +43,15 @@ from transport.rtp import (
 UDP_HEADER_BYTES = 8
 IPV4_HEADER_BYTES = 20
 IPV6_HEADER_BYTES = 40
-SRTP_TAG_BYTES = 10  # AES-CM with an 80-bit HMAC: 6 bytes less a packet than AES-GCM
-SRTCP_INDEX_BYTES = 4
+SRTP_TAG_BYTES = 4  # AES-CM with a 32-bit HMAC: 12 bytes less a packet than AES-GCM
+SRTCP_TAIL_BYTES = 14  # RTCP keeps its 80-bit tag, and carries its index
 
 RTCP_FIRST_MS = (300.0, 1_000.0, 2_500.0)  # early ones, so that the round trip is soon known
-RTCP_INTERVAL_MS = 5_000.0  # RFC 3550, section 6.2
-REPORT_WAIT_MS = 400.0  # how long a report waits for a media packet to ride on
-PROBE_AFTER_MS = 2_000.0  # nothing heard for so long: ask whether the far end lives
-PROBE_INTERVAL_MS = 250.0
+RTCP_INTERVAL_MS = 10_000.0  # a twentieth of the bandwidth, RFC 3550, section 6.2
+NEWS_WAIT_MS = 400.0  # how long a report with news waits for a media packet to ride on
+REPORT_WAIT_MS = 1_500.0  # and one that says what was said before
+PROBE_AFTER_MS = 2_200.0  # nothing heard for so long: ask whether the far end lives
+PROBE_INTERVAL_MS = 225.0
 
 ARM_PACKETS_PER_S = 150.0  # 20 ms Opus with copies; anything above is a flood
 ARM_PACKET_BURST = 150.0
@@ -79,6 +81,7 @@ class _Receiving:
         self.clock_rate = CLOCK_RATES[arm]
         self.bucket = TokenBucket(ARM_PACKETS_PER_S, ARM_PACKET_BURST)
         self.ssrc: int | None = None
+        self.stream = 0
         self.unwrapper = SequenceUnwrapper()
         self.replays = ReplayWindow()
         self.first: int | None = None
@@ -131,7 +134,8 @@ class RtpSession:
         self._rtcp_sent = 0
         self._rtcp_due_ms = 0.0
         self._report: bytes | None = None
-        self._report_since_ms = 0.0
+        self._report_due_ms = float("inf")
+        self._news = ReportNews()
         self._answer_due = False
         self._heard_ntp: tuple[int, float] | None = None  # of their last SR, and when it came
         self._reports: deque[bytes] = deque(maxlen=4)  # reports heard; drops the oldest
@@ -143,13 +147,18 @@ class RtpSession:
         """What the wire adds to an RTP packet: IP, UDP and the SRTP tag."""
         return self.ip_header_bytes + UDP_HEADER_BYTES + SRTP_TAG_BYTES
 
+    @property
+    def rtcp_overhead_bytes(self) -> int:
+        """What the wire adds to an RTCP packet."""
+        return self.ip_header_bytes + UDP_HEADER_BYTES + SRTCP_TAIL_BYTES
+
     def pack(self, arm: str, timestamp: int, payload: bytes, now_ms: float) -> bytes | None:
         """The RTP packet for one payload; None (counted) for what cannot be sent."""
         sending = self._sending.get(arm)
         if sending is None or len(payload) > MAX_PAYLOAD_BYTES:
             self.dropped["unsendable"] += 1
             return None
-        report, self._report = self._report, None
+        report = self._take_report()
         data = pack_rtp(
             RtpPacket(
                 sending.payload_type,
@@ -169,9 +178,9 @@ class RtpSession:
 
     def queue_report(self, report: bytes, now_ms: float) -> None:
         """Send this receiver report soon; a newer one replaces one that has not left."""
-        if self._report is None:
-            self._report_since_ms = now_ms
         self._report = report[:16]
+        wait_ms = NEWS_WAIT_MS if self._news.is_news(self._report) else REPORT_WAIT_MS
+        self._report_due_ms = min(self._report_due_ms, now_ms + wait_ms)
 
     def poll(self, now_ms: float) -> list[bytes]:
         """RTCP packets that are due. Call it a few times a second."""
@@ -182,14 +191,14 @@ class RtpSession:
         if now_ms >= self._rtcp_due_ms:
             self._schedule_rtcp(now_ms)
             reports = self._pack_reports(now_ms)
-            if reports is not None:
-                out.append(reports)
-        if self._report is not None and now_ms - self._report_since_ms >= REPORT_WAIT_MS:
-            out.append(self._count_rtcp(pack_app(self._ssrc, APP_REPORT, self._report)))
-            self._report = None
+            if reports:
+                out.append(self._count_rtcp(reports + self._pack_own_report()))
+        if now_ms >= self._report_due_ms:
+            out.append(self._count_rtcp(self._pack_own_report()))
         if self._answer_due:
             self._answer_due = False
-            out.append(self._count_rtcp(pack_app(self._ssrc, APP_ANSWER)))
+            answer = self._pack_own_report() or pack_app(self._ssrc, APP_ANSWER)
+            out.append(self._count_rtcp(answer))
         elif not out and self._probe_due(now_ms):
             self._last_probe_ms = now_ms
             out.append(self._count_rtcp(pack_app(self._ssrc, APP_PROBE)))
@@ -198,6 +207,18 @@ class RtpSession:
     def pack_bye(self) -> bytes:
         """RTCP BYE: this end leaves on purpose."""
         return self._count_rtcp(pack_bye(self._ssrc))
+
+    def _take_report(self) -> bytes | None:
+        """The report that waits, if any; from now on it counts as told."""
+        report, self._report = self._report, None
+        self._report_due_ms = float("inf")
+        if report is not None:
+            self._news.told(report)
+        return report
+
+    def _pack_own_report(self) -> bytes:
+        report = self._take_report()
+        return b"" if report is None else pack_app(self._ssrc, APP_REPORT, report)
 
     def _schedule_rtcp(self, now_ms: float) -> None:
         self._rtcp_sent += 1
@@ -214,7 +235,7 @@ class RtpSession:
             and now_ms - self._last_probe_ms >= PROBE_INTERVAL_MS
         )
 
-    def _pack_reports(self, now_ms: float) -> bytes | None:
+    def _pack_reports(self, now_ms: float) -> bytes:
         blocks = []
         for receiving in self._receiving.values():
             if receiving.ssrc is None or receiving.unwrapper.highest is None:
@@ -247,12 +268,12 @@ class RtpSession:
             timestamp = self._sending["phonemes"].timestamp
             sender = (ntp_time(now_ms), timestamp, packets, octets)
         if sender is None and not blocks:
-            return None
-        return self._count_rtcp(pack_reports(self._ssrc, tuple(blocks), sender))
+            return b""
+        return pack_reports(self._ssrc, tuple(blocks), sender)
 
     def _count_rtcp(self, data: bytes) -> bytes:
         """Spread an RTCP packet's wire bytes over the arms that were active since the last one."""
-        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        size = len(data) + self.rtcp_overhead_bytes
         active = [s for s in self._sending.values() if s.packets > s.packets_at_report]
         active = active or [self._sending["phonemes"]]
         for number, sending in enumerate(active):
@@ -278,6 +299,7 @@ class RtpSession:
             if receiving.ssrc is not None:
                 receiving.unwrapper.restart()
                 receiving.newest_ms = None
+                receiving.stream += 1
             receiving.ssrc = packet.ssrc
         number = receiving.unwrapper.unwrap(packet.sequence_number)
         if number is None:
@@ -294,7 +316,9 @@ class RtpSession:
         receiving.measure_jitter(packet.timestamp, now_ms)
         if packet.report is not None:
             self._reports.append(packet.report)
-        return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms)
+        return MediaPacket(
+            arm, number, packet.timestamp, packet.payload, now_ms, receiving.stream
+        )
 
     def on_rtcp(self, data: bytes, now_ms: float) -> Rtcp | None:
         """An RTCP packet from the far end; None (counted) when it makes no sense."""
@@ -303,7 +327,7 @@ class RtpSession:
             self.dropped["malformed"] += 1
             return None
         self.last_heard_ms = now_ms
-        size = len(data) + self.packet_overhead_bytes + SRTCP_INDEX_BYTES
+        size = len(data) + self.rtcp_overhead_bytes
         active = [r for r in self._receiving.values() if r.packets > r.packets_at_report]
         active = active or [self._receiving["phonemes"]]
         for number, receiving in enumerate(active):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
 
 
@@ -15,12 +16,6 @@ def _start_logging() -> None:
     from app.logs import set_up_logging
 
     set_up_logging()
-
-
-def _check_opus(kbps: float, frame_ms: int) -> int:
-    if frame_ms not in (20, 40, 60):
-        raise typer.BadParameter(f"{frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
-    return round(kbps * 1000)
 
 
 def _check_display() -> None:
@@ -34,13 +29,49 @@ def _check_display() -> None:
 
 
 def gui() -> None:
-    """Open the call window (also: just `sottovoce`)."""
+    """Open the call window (also: just `sottovoce`).
+
+    Example: sottovoce gui
+    """
+    open_window("")
+
+
+def open_(
+    link: str = typer.Argument(..., help="A sottovoce: link, or the invite code alone."),
+) -> None:
+    """Open the call window with an invite that you were sent (also: just `sottovoce LINK`).
+
+    A window that is open already is used. Nothing is answered before you press Join.
+
+    Example: sottovoce open sottovoce:CODE
+    """
+    from transport.description import Role
+    from transport.invite import decode_invite
+
+    decode_invite(link, Role.CALLER)  # rubbish is refused here, with advice
+    open_window(link)
+
+
+def desktop(
+    remove: bool = typer.Option(False, "--remove", help="Take it out again."),
+) -> None:
+    """Put Sottovoce into the desktop's menu and let it open sottovoce: links (Linux).
+
+    Example: sottovoce desktop
+    """
+    from app import desktop as entry
+
+    for line in entry.remove() if remove else entry.install():
+        typer.echo(line)
+
+
+def open_window(link: str) -> None:
     _check_display()
     _start_logging()
     from app.settings import load_settings
-    from app.ui.call_window import run_gui
+    from app.ui.application import run
 
-    raise typer.Exit(run_gui(load_settings()))
+    raise typer.Exit(run(load_settings(), link))
 
 
 def call(
@@ -76,7 +107,7 @@ def call(
         raise typer.BadParameter("give either --listen (start a call) or --invite CODE (join one).")
     if arm not in ("phonemes", "opus"):
         raise typer.BadParameter(f"--arm {arm}: give phonemes or opus.")
-    rate_bps = _check_opus(opus_kbps, opus_frame_ms)
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     _start_logging()
     from app.headless import run_call
     from app.options import HeadlessOptions
@@ -122,7 +153,7 @@ def demo(
 
     sottovoce demo --loss 0.5 --burst-ms 250 --talker me.wav --talker you.wav
     """
-    rate_bps = _check_opus(opus_kbps, opus_frame_ms)
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     if len(talker) > 2:
         raise typer.BadParameter("there are two talkers: give --talker at most twice.")
     for path in talker:
@@ -152,5 +183,7 @@ def demo(
 
 def register(cli: typer.Typer) -> None:
     cli.command()(gui)
+    cli.command("open")(open_)
+    cli.command()(desktop)
     cli.command()(call)
     cli.command()(demo)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
 
 
@@ -26,25 +27,37 @@ def simulate(
     ),
     delay_ms: float = typer.Option(60.0, min=0.0, max=5000.0, help="One-way delay."),
     jitter_ms: float = typer.Option(30.0, min=0.0, max=2000.0, help="Jitter."),
-    seed: int = typer.Option(1, min=0, max=2**31 - 1, help="Same seed, same bytes."),
+    seed: int = typer.Option(
+        1, min=0, max=2**31 - 1, help="Same seed, same bytes (all but rtf_* in report.json)."
+    ),
     arm: ArmChoice = typer.Option(ArmChoice.both, help="What crosses the link."),
     opus_kbps: float = typer.Option(6.0, min=6.0, max=64.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
     layers: int = typer.Option(3, min=0, max=3, help="Articulation layers sent."),
     watermark: bool = typer.Option(
-        False, "--watermark", help="Mark far_phonemes.wav inaudibly; off, as it is measured."
+        False, "--watermark", help="Mark synthetic speech inaudibly; off, as it is measured."
+    ),
+    timed: bool = typer.Option(
+        True,
+        "--timed/--untimed",
+        help="Say in report.json how fast this machine was (rtf_*); untimed, they are null and "
+        "the same seed makes the same bytes without exception.",
     ),
 ) -> None:
     """Send a recording over an impaired link on a virtual clock and keep what arrives.
 
     Writes near.wav, far_phonemes.wav, far_opus.wav, report.json and the evaluation bundle.
 
+    The delay of a call wanders with the link. far_*.wav is for comparing: it lies one constant
+    delay (delay_ms_median in report.json) behind near.wav, every piece of sound moved to there
+    from where it was heard, after delays.csv. heard_*.wav is for listening: the same sound as the
+    loudspeaker had it, waiting, hurrying and all. The figures are those of what was heard.
+
     Examples: sottovoce simulate talk.wav out
 
     sottovoce simulate talk.wav out --loss 0.5 --burst-ms 250 --seed 7
     """
-    if opus_frame_ms not in (20, 40, 60):
-        raise typer.BadParameter(f"{opus_frame_ms} ms is not an Opus frame: give 20, 40 or 60.")
+    rate_bps = opus_rate(opus_kbps, opus_frame_ms)
     if target.exists() and not target.is_dir():
         raise SottovoceError(f"{target} is a file: give a folder for the results.")
     from app.wavfile import read_wav
@@ -59,18 +72,18 @@ def simulate(
         jitter_ms=jitter_ms,
         seed=seed,
         arms=("phonemes", "opus") if arm is ArmChoice.both else (arm.value,),
-        opus_rate_bps=round(opus_kbps * 1000),
+        opus_rate_bps=rate_bps,
         opus_frame_ms=opus_frame_ms,
         layers=layers,
     )
-    report = run_to_folder(pcm, settings, target, marked=watermark)
+    report = run_to_folder(pcm, settings, target, marked=watermark, timed=timed)
     for name, figures in report.items():
         if isinstance(figures, dict) and "payload_bps" in figures:
             typer.echo(
                 f"{name:>9}: {figures['payload_bps']:.0f} bit/s payload, "
                 f"{figures['wire_bps']:.0f} on the wire, "
                 f"{figures['packets_lost']}/{figures['packets_sent']} packets lost, "
-                f"delay {figures['delay_ms_median']:.0f} ms"
+                f"delay {figures['delay_ms_median']:.0f} ms, 95 % {figures['delay_ms_p95']:.0f} ms"
             )
     typer.echo(f"Bundle: {target}  (open {target / 'report.html'})")
 

@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QWidget
 from app.call_controls import CallControls
 from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS
 from app.stats import CallStats
+from app.ui.buttons import IconButton, Segments
 from app.ui.view_models import arm_name, tr
-from app.ui.widgets import GRID, Card, IconButton, Segments, column, label
+from app.ui.widgets import GRID, Card, column, label
 
 
 class ArmSwitch(Segments):

@@ -13,8 +13,11 @@ from PySide6.QtWidgets import QDialog, QSpinBox, QStackedWidget, QVBoxLayout, QW
 from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.abx import MAX_TRIALS, AbxSession, Label
+from app.ui.buttons import IconButton, Segments
+from app.ui.form import form_page
+from app.ui.theme import theme
 from app.ui.view_models import arm_name, tr
-from app.ui.widgets import IconButton, Segments, column, label, row, set_text
+from app.ui.widgets import label, row, set_text
 
 DEFAULT_TRIALS = 12
 
@@ -37,6 +40,7 @@ class AbxDialog(QDialog):
         self._dice = dice or random.SystemRandom()
         self._before = call.stats().arm
         self.session: AbxSession | None = None
+        theme().dress(self)
         self.setWindowTitle(tr("Blind test"))
         self.setMinimumWidth(420)
         self._pages = QStackedWidget()
@@ -64,7 +68,7 @@ class AbxDialog(QDialog):
             "muted",
             wrap=True,
         )
-        return _page(
+        return form_page(
             label(tr("Can you tell them apart?"), "title"),
             words,
             row(label(tr("Trials")), self.count, None),
@@ -85,7 +89,7 @@ class AbxDialog(QDialog):
             button.clicked.connect(lambda _checked=False, key=key: self.answer(key))
             self.answers[key] = button
             choices.append(button)
-        return _page(
+        return form_page(
             self._progress,
             label(tr("Hear (keys A, X, B)"), "small"),
             self.ears,
@@ -98,7 +102,7 @@ class AbxDialog(QDialog):
         self._where = label("", "small", wrap=True)
         close = IconButton(tr("Close"), "check", "primary")
         close.clicked.connect(self.accept)
-        return _page(self._figure, self._words, self._where, row(None, close))
+        return form_page(self._figure, self._words, self._where, row(None, close))
 
     def start(self) -> None:
         self.session = AbxSession.start(self.count.value(), self._dice)
@@ -168,9 +172,3 @@ class AbxDialog(QDialog):
     def done(self, result: int) -> None:
         self._call.set_arm(self._before)
         super().done(result)
-
-
-def _page(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, spacing=16))  # type: ignore[arg-type]
-    return made

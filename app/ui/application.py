@@ -13,23 +13,27 @@ from PySide6.QtWidgets import QApplication
 
 from app.audio import AudioPort
 from app.call_controls import CallControls
+from app.resume import TicketFile
 from app.settings import Settings
 from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
+from app.ui.single_instance import SingleInstance, hand_over
 from app.ui.theme import Theme
 from app.ui.tones import NoSounds, Tones
+from app.ui.translations import install
 
 log = logging.getLogger(__name__)
 
 
-def application(choice: str = "system") -> QApplication:
-    """The one QApplication, dressed. ``choice`` is a theme."""
+def application(choice: str = "system", language: str = "en") -> QApplication:
+    """The one QApplication, dressed. ``choice`` is a theme; empty ``language``: the system's."""
     found = QApplication.instance()
     made = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
     made.setApplicationName("sottovoce")
     made.setApplicationDisplayName("Sottovoce")
     made.setDesktopFileName("sottovoce")
     made.setWindowIcon(app_icon())
+    install(made, language)
     if made.findChild(Theme) is None:
         Theme(made, choice)
     return made
@@ -39,7 +43,7 @@ def open_device_call(settings: Settings) -> CallControls:
     """A call over this machine's microphone and loudspeaker. Not on the window's thread."""
     from app.call import Call
 
-    return Call(settings, open_devices(settings), bundle=True)
+    return Call(settings, open_devices(settings), bundle=True, tickets=TicketFile())
 
 
 def open_devices(settings: Settings) -> AudioPort:
@@ -47,6 +51,20 @@ def open_devices(settings: Settings) -> AudioPort:
     from app.devices import open_port
 
     return open_port(settings.input_device, settings.output_device)
+
+
+def resume(window: CallWindow, settings: Settings, tickets: TicketFile) -> bool:
+    """Go on with the call that this program was killed in, if there is one."""
+    ticket = tickets.load()
+    if ticket is None:
+        return False
+
+    def go_on(call: CallControls) -> None:
+        call.resume(ticket)
+        window.attach(call)
+
+    window.desk.open(settings, go_on, log.warning)
+    return True
 
 
 def warm_up() -> None:
@@ -58,27 +76,42 @@ def warm_up() -> None:
     threading.Thread(target=work, name="warm-up", daemon=True).start()
 
 
-def run(settings: Settings) -> int:
-    """Open the call window and stay until it is closed."""
-    made = application(settings.theme)
+def run(settings: Settings, link: str = "") -> int:
+    """Open the call window and stay until it is closed; ``link`` is an invite that was clicked.
+
+    Where a window is open already, that one is shown instead.
+    """
+    made = application(settings.theme, settings.language)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hand_over(link):
+        return 0
     window = CallWindow(
         settings,
         open_device_call,
         open_audio=open_devices,
         sounds=Tones(settings.output_device),
     )
+    instance = SingleInstance(window)
+    instance.opened.connect(window.open_link)
     window.show()
     QTimer.singleShot(500, warm_up)
-    if not settings.wizard_done and not settings.name:
+    if resume(window, settings, TicketFile()):
+        log.info("a call was under way when this program ended: going on with it")
+    elif link:
+        QTimer.singleShot(0, window, lambda: window.open_link(link))
+    elif not settings.wizard_done and not settings.name:
         QTimer.singleShot(300, window.open_wizard)
-    return int(made.exec())
+    try:
+        return int(made.exec())
+    finally:
+        instance.close()
 
 
 def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[], bool]) -> None:
     """One window for each of ``calls``, which somebody else made; returns when ``still()`` turns
     false or the last window is closed. Closing a window ends its call."""
-    made = application(calls[0][1].theme if calls else "system")
+    first = calls[0][1] if calls else Settings()
+    made = application(first.theme, first.language)
     windows = []
     for number, (call, settings) in enumerate(calls):
 

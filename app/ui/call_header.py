@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWi
 
 from app.call_state import CallState
 from app.stats import CallStats
+from app.ui.buttons import IconButton
 from app.ui.theme import text_font, theme
 from app.ui.view_models import (
     Quality,
@@ -19,7 +20,7 @@ from app.ui.view_models import (
     state_text,
     tr,
 )
-from app.ui.widgets import ElidedLabel, IconButton, column, label, row, set_text
+from app.ui.widgets import ElidedLabel, column, label, row, set_text
 
 LIVE = (CallState.ACTIVE, CallState.RECONNECTING)
 

@@ -17,8 +17,10 @@ from app.ui.call_header import CallHeader
 from app.ui.details_panel import DetailsPanel, scrolling
 from app.ui.meters import MeterBoard
 from app.ui.notice_bar import ConsentBar, NoticeBar
+from app.ui.outside_words import in_user_language
 from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
+from app.ui.theme import theme
 from app.ui.widgets import GRID
 
 SIDE_UPDATES = 5  # panels beside the call are refreshed four times a second
@@ -29,10 +31,10 @@ class CallPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("role", "page")
         self._call: CallControls | None = None
         self._updates = 0
         self.blind = False
+        self.remark = ""  # shown while the call itself has nothing to say
         self.header = CallHeader()
         self.notice, self.consent = NoticeBar(), ConsentBar()
         self.speech, self.meters = SpeechCard(), MeterBoard()
@@ -40,8 +42,8 @@ class CallPage(QWidget):
         self._meters_area = scrolling(self.meters)
         left = QVBoxLayout()
         left.setSpacing(GRID)
-        left.addWidget(self.speech, 4)
-        left.addWidget(self._meters_area, 5)
+        left.addWidget(self.speech, 5)
+        left.addWidget(self._meters_area, 9)
         body = QHBoxLayout()
         body.setSpacing(GRID)
         body.addLayout(left, 1)
@@ -58,6 +60,9 @@ class CallPage(QWidget):
         layout.addWidget(self.header)
         layout.addLayout(middle, 1)
         layout.addWidget(self.bar)
+        for zone in (self.header, self.notice, self.consent, self.speech, self.bar):
+            theme().dress(zone)
+        theme().dress(self._meters_area.verticalScrollBar())
         self._connect()
         self.open_details(False)
 
@@ -83,6 +88,7 @@ class CallPage(QWidget):
         """Show ``call`` from now on, from an empty page."""
         self._call = call
         self._updates = 0
+        self.remark = ""
         self.set_blind(False)
         self.details.attach(call)
         self.speech.clear()
@@ -132,7 +138,7 @@ class CallPage(QWidget):
         if self._call is None:
             return
         self.header.show_stats(stats, self.blind)
-        self.notice.show_text(stats.notice)
+        self.notice.show_text(in_user_language(stats.notice) or self.remark)
         self.consent.show_stats(stats)
         self.speech.show_call(self._call, stats, self.blind)
         self.bar.show_stats(stats, talk_key)

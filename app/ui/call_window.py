@@ -6,15 +6,12 @@ Whatever takes time (imports, sockets, codes) runs elsewhere and comes back thro
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
-from app.audio import AudioPort
 from app.call_controls import CallControls
 from app.call_state import CallState
 from app.settings import Settings, save_settings
@@ -23,25 +20,21 @@ from app.ui.blind_test import BlindTest
 from app.ui.call_desk import CallDesk, OpenCall
 from app.ui.call_header import LIVE
 from app.ui.call_page import CallPage
-from app.ui.codes import looks_like_invite
-from app.ui.dialogs import check_sound, edit_settings, open_voice_lab
+from app.ui.dialogs import open_voice_lab
 from app.ui.ended_page import EndedPage
 from app.ui.exchange import Exchange
 from app.ui.icons import app_icon
+from app.ui.incoming import Incoming
 from app.ui.keys import bind_keys
+from app.ui.preferences import OpenAudio, Preferences, Save
 from app.ui.start_page import StartPage
 from app.ui.talk_key import TalkKey
-from app.ui.tasks import error_line
-from app.ui.theme import theme
 from app.ui.tones import NoSounds, Sounds
 from app.ui.view_models import display_name, tr
-from engine.errors import SottovoceError
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 50
-MAX_CLIPBOARD = 2_000  # characters; no code is longer
-OpenAudio = Callable[[Settings], AudioPort]
 
 
 class CallWindow(QMainWindow):
@@ -55,12 +48,11 @@ class CallWindow(QMainWindow):
         *,
         open_audio: OpenAudio | None = None,
         sounds: Sounds | None = None,
-        save: Callable[[Settings], None] = save_settings,
+        save: Save = save_settings,
     ) -> None:
         super().__init__()
-        self.settings = settings
+        self.preferences = Preferences(settings, save, open_audio)
         self.desk = CallDesk(open_call)
-        self._save, self._open_audio = save, open_audio
         self._sounds: Sounds = sounds or NoSounds()
         self._met = False
         self.exchange = Exchange(
@@ -72,6 +64,7 @@ class CallWindow(QMainWindow):
         self.start = StartPage()
         self.page, self.ended = CallPage(), EndedPage()
         self.blind = BlindTest(self, self.page, lambda: self.settings.recordings_folder())
+        self.incoming = Incoming(self, self.start, self.exchange)
         self.pages = QStackedWidget()
         for page in (self.start, self.invite, self.join, self.page, self.ended):
             self.pages.addWidget(page)
@@ -88,13 +81,17 @@ class CallWindow(QMainWindow):
         self._timer.timeout.connect(self.poll)
         self._timer.start(POLL_MS)
 
+    @property
+    def settings(self) -> Settings:
+        return self.preferences.settings
+
     def _connect(self) -> None:
+        self.preferences.changed.connect(self._use_settings)
+        self.preferences.not_saved.connect(self.start.notice.show_text)
         self.start.invite_wanted.connect(self.begin_invite)
         self.start.join_wanted.connect(self.begin_join)
         self.start.clipboard_accepted.connect(self._join_clipboard)
-        self.start.name_changed.connect(
-            lambda name: self.change_settings(dataclasses.replace(self.settings, name=name))
-        )
+        self.start.name_changed.connect(self.preferences.rename)
         self.start.settings_wanted.connect(self.open_settings)
         self.start.wizard_wanted.connect(self.open_wizard)
         self.start.lab_wanted.connect(lambda: open_voice_lab(self.settings, self))
@@ -115,7 +112,6 @@ class CallWindow(QMainWindow):
                 "Ctrl+H": self.hang_up,
             },
         )
-        QGuiApplication.clipboard().dataChanged.connect(self._look_at_clipboard)
 
     # pages
 
@@ -132,7 +128,7 @@ class CallWindow(QMainWindow):
         first[page].setFocus()
         if page is self.start:
             self.setWindowTitle("Sottovoce")
-            self._look_at_clipboard()
+            self.incoming.look()
 
     def begin_invite(self) -> None:
         self.go(self.invite)
@@ -145,6 +141,21 @@ class CallWindow(QMainWindow):
     def _join_clipboard(self) -> None:
         self.begin_join()
         self.exchange.join_clipboard()
+
+    def open_link(self, link: str) -> None:
+        """A ``sottovoce:`` link was clicked; empty: the program was merely started again."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.raise_()
+        self.activateWindow()
+        if not link:
+            return
+        if self.desk.call is None:
+            self.go(self.join)
+            self.exchange.join_link(link)
+        else:
+            self.page.remark = tr("An invite came by a link. Hang up first to use it.")
+            for page in (self.invite, self.join):
+                page.show_error(self.page.remark)
 
     def leave(self) -> None:
         self._sounds.stop()
@@ -190,7 +201,7 @@ class CallWindow(QMainWindow):
             self.page.attach(call)
             self.go(self.page)
         self.setWindowTitle(tr("{0} – Sottovoce").format(display_name(stats.peer_name)))
-        self.change_settings(self.settings.with_peer(stats.peer_name))
+        self.preferences.remember_peer(stats.peer_name)
 
     def _end(self, stats: CallStats) -> None:
         self._met = False
@@ -198,15 +209,7 @@ class CallWindow(QMainWindow):
         self._talk_key.enable(False)
         self._sounds.play("ended")
         self.desk.forget()
-        if stats.seconds > 0:
-            self.change_settings(
-                dataclasses.replace(
-                    self.settings,
-                    volume=stats.volume,
-                    opus_rate_bps=stats.opus_rate_bps,
-                    opus_frame_ms=stats.opus_frame_ms,
-                )
-            )
+        self.preferences.remember_call(stats)
         self.ended.show_stats(stats)
         self.page.attach(None)
         self.go(self.ended)
@@ -215,51 +218,22 @@ class CallWindow(QMainWindow):
         if self.desk.call is not None:
             self.desk.call.set_talk_key(opened)
 
-    # dialogs
-
-    def open_settings(self) -> None:
-        """Also during a call: other devices and processing are used at once."""
-        old, new = self.settings, edit_settings(self.settings, self)
-        self.change_settings(new)
-        call = self.desk.call
-        if call is None:
-            return
-        devices = (new.input_device, new.output_device)
-        if devices != (old.input_device, old.output_device) and self._open_audio is not None:
-            call.set_audio(self._open_audio(new))
-        call.set_processing(new.echo_cancellation, new.noise_suppression, new.gain_control)
-
-    def open_wizard(self) -> None:
-        self.change_settings(check_sound(self.settings, self))
-
     # settings
 
-    def change_settings(self, settings: Settings) -> None:
-        """Use and keep ``settings``; a folder that cannot be written to is only mentioned."""
-        if settings == self.settings:
-            return
-        self._use_settings(settings)
-        try:
-            self._save(settings)
-        except SottovoceError as error:
-            self.start.notice.show_text(error_line(error))
+    def open_settings(self) -> None:
+        self.preferences.edit(self, self.desk.call)
+
+    def open_wizard(self) -> None:
+        self.preferences.check_sound(self, self.desk.call)
 
     def _use_settings(self, settings: Settings) -> None:
-        if settings.theme != self.settings.theme:
-            theme().choose(settings.theme)
-        self.settings = settings
         self.start.show_settings(settings)
         self._talk_key.configure(settings.push_to_talk_key, settings.push_to_talk)
 
-    def _look_at_clipboard(self) -> None:
-        if self.pages.currentWidget() is self.start and self.isActiveWindow():
-            text = QGuiApplication.clipboard().text()
-            self.start.offer_clipboard(looks_like_invite(text[:MAX_CLIPBOARD]))
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ActivationChange and hasattr(self, "pages"):
-            self._look_at_clipboard()
+        if event.type() == QEvent.Type.ActivationChange and hasattr(self, "incoming"):
+            self.incoming.look()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
@@ -268,10 +242,3 @@ class CallWindow(QMainWindow):
         self.page.attach(None)
         self.desk.close()
         super().closeEvent(event)
-
-
-def run_gui(settings: Settings) -> int:
-    """Open the window and stay until it is closed. Returns the exit code."""
-    from app.ui.application import run
-
-    return run(settings)

@@ -7,8 +7,9 @@ import unicodedata
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
 
 from app.call_controls import CallControls
+from app.ui.buttons import IconButton
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, Card, IconButton, column, row
+from app.ui.widgets import GRID, Card, column, row
 
 MAX_LINE = 500
 

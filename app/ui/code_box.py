@@ -7,8 +7,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
+from app.ui.buttons import IconButton
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, IconButton, row
+from app.ui.widgets import GRID, row
 
 COPIED_MS = 1600
 SIDE = 200  # px; five to a module of the usual code
@@ -68,7 +69,7 @@ class CodeBox(QWidget):
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
         self.text.setAccessibleName(name)
-        self.text.setFixedHeight(72)
+        self.text.setFixedHeight(56)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.copy_code = IconButton(tr("Copy code"), "copy", "primary")
         self.copy_code.clicked.connect(lambda: self._copy(self.copy_code, self._code))

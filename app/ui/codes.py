@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.errors import SottovoceError
+
+if TYPE_CHECKING:
+    from transport.description import Role
 
 
 def code_link(code: str) -> str:
@@ -13,13 +18,25 @@ def code_link(code: str) -> str:
 
 def looks_like_invite(text: str) -> bool:
     """Whether ``text`` is a whole, undamaged invite. Bounded work on anything."""
-    if not 20 <= len(text.strip()) <= 2000:
-        return False
     from transport.description import Role
+
+    return _is_code(text, Role.CALLER)
+
+
+def looks_like_answer(text: str) -> bool:
+    """Whether ``text`` is a whole, undamaged answer, be it to our invite or another."""
+    from transport.description import Role
+
+    return _is_code(text, Role.CALLEE)
+
+
+def _is_code(text: str, role: Role) -> bool:
     from transport.invite import decode_invite
 
+    if not 20 <= len(text.strip()) <= 2000:
+        return False
     try:
-        decode_invite(text, Role.CALLER)
+        decode_invite(text, role)
     except SottovoceError:
         return False
     return True

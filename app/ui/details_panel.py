@@ -8,11 +8,13 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, 
 from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.ab_panel import ComparePanel
+from app.ui.buttons import Segments
 from app.ui.chat_panel import ChatPanel
 from app.ui.link_panel import LinkPanel
+from app.ui.theme import theme
 from app.ui.view_models import tr
 from app.ui.voice_panel import VoicePanel
-from app.ui.widgets import GRID, Segments
+from app.ui.widgets import GRID
 
 WIDTH = 300  # px, with room for a scroll bar
 
@@ -25,6 +27,8 @@ def scrolling(widget: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.viewport().setAutoFillBackground(False)
+    widget.setAutoFillBackground(False)
     return area
 
 
@@ -50,8 +54,11 @@ class DetailsPanel(QWidget):
             tr("Details"),
         )
         self._stack = QStackedWidget()
+        theme().dress(self.tabs)
         for page in self._pages.values():
-            self._stack.addWidget(page if page is self.chat else scrolling(page))
+            shown = page if page is self.chat else scrolling(page)
+            self._stack.addWidget(shown)
+            theme().dress(shown)
         self.tabs.chosen.connect(self.open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

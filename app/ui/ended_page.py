@@ -9,9 +9,12 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.stats import CallStats
+from app.ui.buttons import IconButton
 from app.ui.call_header import Portrait
+from app.ui.outside_words import in_user_language
+from app.ui.theme import theme
 from app.ui.view_models import display_name, duration_text, tr
-from app.ui.widgets import GRID, ElidedLabel, IconButton, label, row, set_text
+from app.ui.widgets import GRID, ElidedLabel, label, row, set_text
 
 
 class EndedPage(QWidget):
@@ -20,6 +23,7 @@ class EndedPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "page")
+        theme().dress(self)
         self._folder = ""
         self.portrait = Portrait(72)
         self.name = ElidedLabel("", "title")
@@ -52,7 +56,8 @@ class EndedPage(QWidget):
         words = tr("Call ended after {0}").format(duration_text(stats.seconds))
         if stats.seconds <= 0:
             words = tr("The call did not come about.")
-        set_text(self.words, f"{words}\n{stats.notice}" if stats.notice else words)
+        notice = in_user_language(stats.notice)
+        set_text(self.words, f"{words}\n{notice}" if notice else words)
         figures = ""
         if stats.events_received:
             figures = tr("{0} phonemes came, {1} never did").format(

@@ -65,6 +65,14 @@ class Exchange:
     def begin_join(self) -> None:
         self.join.reset()
 
+    def join_link(self, link: str) -> None:
+        """Show what a clicked link holds; the user decides whether to join."""
+        self.begin_join()
+        self.join.invite.fill(link[:MAX_PASTE])
+        self.join.show_status(
+            tr("This invite came by a link. Join only whom you trust."), busy=False
+        )
+
     def join_clipboard(self) -> None:
         """Join with what lies on the clipboard."""
         text = QGuiApplication.clipboard().text()[:MAX_PASTE]

@@ -10,10 +10,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
+from app.ui.buttons import IconButton
 from app.ui.code_box import CodeBox, QrPicture
 from app.ui.details_panel import scrolling
+from app.ui.theme import theme
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, Card, IconButton, label, row, set_text
+from app.ui.widgets import GRID, Card, label, row, set_text
 
 MAX_PASTE = 20_000  # characters; more is cut off before anybody looks at it
 
@@ -46,6 +48,15 @@ class PasteRow(QWidget):
         self.field.setText(QGuiApplication.clipboard().text()[:MAX_PASTE])
         self.field.setFocus()
 
+    def fill(self, code: str) -> None:
+        """Put a code that came by itself into the field; one press of the button uses it."""
+        self.field.setText(code.strip())
+        self.go.setFocus()
+
+    def is_open(self) -> bool:
+        """Whether a code is waited for and none is there yet."""
+        return not self.field.isReadOnly() and not self.field.text().strip()
+
     def _go(self) -> None:
         text = self.field.text().strip()
         if text:
@@ -66,6 +77,7 @@ class ExchangePage(QWidget):
     def __init__(self, title: str) -> None:
         super().__init__()
         self.setProperty("role", "page")
+        theme().dress(self)
         back = IconButton(tr("Back"), "back", "quiet")
         back.setToolTip(tr("Leave and go back (Esc)"))
         back.clicked.connect(self.left)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QComboBox, QDialog, QVBoxLayout, QWidget
 
+from app.ui.buttons import IconButton
 from app.ui.view_models import tr
-from app.ui.widgets import IconButton, column, label, row
+from app.ui.widgets import column, label, row
 
 MAX_SHOWN = 60  # characters of a device's name
 
@@ -22,6 +23,13 @@ def field(caption: str, widget: QWidget, hint: str = "") -> QVBoxLayout:
         widget.setAccessibleDescription(hint)
         items.append(label(hint, "small", wrap=True))
     return column(*items, spacing=4)
+
+
+def form_page(*items: object, spacing: int = 12) -> QWidget:
+    """``items`` from the top down, as ``widgets.column`` takes them."""
+    made = QWidget()
+    made.setLayout(column(*items, None, spacing=spacing))  # type: ignore[arg-type]
+    return made
 
 
 class Choice(QComboBox):

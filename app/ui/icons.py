@@ -39,12 +39,11 @@ def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
 
 
 @lru_cache(maxsize=256)
-def icon(name: str, colour: str) -> QIcon:
-    """The same at the sizes and screen densities that the window asks for."""
+def icon(name: str, colour: str, size: int = 20) -> QIcon:
+    """The same for a button, at the densities of plain and fine screens."""
     made = QIcon()
-    for size in (16, 20, 24, 32):
-        for ratio in (1.0, 2.0):
-            made.addPixmap(pixmap(name, colour, size, ratio))
+    for ratio in (1.0, 2.0):
+        made.addPixmap(pixmap(name, colour, size, ratio))
     return made
 
 

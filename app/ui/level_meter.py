@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.stats import SILENT_DBFS, Level
 from app.ui.theme import theme
-from app.ui.view_models import level_text
+from app.ui.view_models import level_text, tr
 
 FLOOR_DBFS: Final = -60.0
 HOLD_UPDATES: Final = 30  # 1.5 s
@@ -65,8 +65,8 @@ class LevelMeter(QWidget):
 
     def describe(self) -> None:
         """Refresh what a screen reader says; call it about once a second."""
-        warning = self.tr(", too loud") if self._level.clipped else ""
-        text = self.tr("{0}: level {1}, peak {2}{3}").format(
+        warning = tr(", too loud") if self._level.clipped else ""
+        text = tr("{0}: level {1}, peak {2}{3}").format(
             self._name, level_text(self._level.rms_dbfs), level_text(self._peak_dbfs), warning
         )
         if text != self.accessibleDescription():

@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
 
 from app.call_controls import CallControls
 from app.stats import CallStats
+from app.ui.buttons import Segments
+from app.ui.outside_words import in_user_language
 from app.ui.view_models import tr
-from app.ui.widgets import GRID, Card, Segments, column, label, set_text
+from app.ui.widgets import GRID, Card, column, label, set_text
 from transport.impair import PRESETS, ImpairmentSettings
 
 APPLY_MS = 150  # after the last movement of a slider
@@ -134,4 +136,5 @@ class LinkPanel(QWidget):
             self._call.set_impairment(None if untouched else self._settings)
 
     def show_stats(self, stats: CallStats) -> None:
-        set_text(self.now, stats.impairment or tr("The link is left as it is."))
+        words = in_user_language(stats.impairment)
+        set_text(self.now, words or tr("The link is left as it is."))

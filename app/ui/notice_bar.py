@@ -6,8 +6,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from app.stats import CallStats
+from app.ui.buttons import IconButton
 from app.ui.view_models import display_name, tr
-from app.ui.widgets import IconButton, label, set_text
+from app.ui.widgets import label, set_text
 
 
 class NoticeBar(QFrame):

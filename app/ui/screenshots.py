@@ -1,4 +1,6 @@
-"""Takes the pictures of the README: ``python -m app.ui.screenshots [FOLDER [SECONDS [SLOWER]]]``.
+"""Takes the pictures of the README.
+
+``python -m app.ui.screenshots [FOLDER [SECONDS [SLOWER [LANGUAGE]]]]``
 
 Two real calls talk to each other over sockets on this machine while the window of one of them is
 photographed in every state, light and dark, large and 800 by 600. Two talkers, four recognisers
@@ -15,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.audio import FilePort
@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.talker import conversation, find_talkers
 from app.ui.application import application
 from app.ui.call_window import POLL_MS, CallWindow
-from app.ui.palette import Palette
+from app.ui.picture import save_picture
 from app.ui.theme import theme
 from engine.errors import SottovoceError
 from transport.ice import IceSettings
@@ -37,34 +37,6 @@ MEDIUM: Final = (1080, 680)
 SMALL: Final = (800, 600)
 PATIENCE_S: Final = 90.0  # models load, and the machine may be busy
 LINK: Final = ImpairmentSettings(loss=0.2, delay_ms=60, jitter_ms=30)
-MAX_BYTES: Final = 150_000
-
-
-def few_colours(picture: QImage, count: int) -> QImage:
-    """The same picture in the theme's colours and its commonest others, ``count`` together; every
-    pixel gets the nearest one."""
-    rgb = picture.convertToFormat(QImage.Format.Format_RGB888)
-    height, width, stride = rgb.height(), rgb.width(), rgb.bytesPerLine()
-    rows = np.frombuffer(rgb.constBits(), np.uint8).reshape(height, stride)[:, : 3 * width]
-    pixels = rows.reshape(height * width, 3) & 0xFC
-    codes = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    found, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    parts = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.int32)
-    palette = theme().palette
-    wanted = [
-        [int(value[i : i + 2], 16) for i in (1, 3, 5)]
-        for name in Palette.__slots__
-        if isinstance(value := getattr(palette, name), str)
-    ]
-    common = np.argsort(-counts, kind="stable")[: count - len(wanted)]
-    colours = np.concatenate([np.array(wanted, np.int32), parts[common]])
-    distance = (parts**2).sum(1)[:, None] - 2 * parts @ colours.T + (colours**2).sum(1)
-    indices = np.argmin(distance, axis=1).astype(np.uint8)[places].reshape(height, width)
-    padded = np.zeros((height, -(-width // 4) * 4), np.uint8)
-    padded[:, :width] = indices
-    made = QImage(padded.data, width, height, padded.shape[1], QImage.Format.Format_Indexed8)
-    made.setColorTable([0xFF000000 | int(r) << 16 | int(g) << 8 | int(b) for r, g, b in colours])
-    return made.copy()
 
 
 def slow_time(factor: float) -> None:
@@ -76,10 +48,10 @@ def slow_time(factor: float) -> None:
 class Studio:
     """Two people, one window, and a folder for the pictures."""
 
-    def __init__(self, folder: Path, seconds: float, slower: float) -> None:
+    def __init__(self, folder: Path, seconds: float, slower: float, language: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.application: QApplication = application("light")
+        self.application: QApplication = application("light", language)
         self._home = tempfile.TemporaryDirectory(prefix="sottovoce-pictures-")
         talkers = find_talkers(())
         tracks = conversation(talkers[0].pcm, talkers[1].pcm, 120.0)
@@ -132,12 +104,8 @@ class Studio:
         self.wait(talking, "the other side to talk")
 
     def shoot(self, name: str, widget: QWidget | None = None) -> None:
-        picture = (widget or self.window).grab().toImage()
         path = self.folder / f"{name}.png"
-        picture.save(str(path), None, 0)  # the best compression, still lossless
-        for count in (256, 96, 48):
-            if path.stat().st_size > MAX_BYTES:
-                few_colours(picture, count).save(str(path), None, 0)
+        save_picture(widget or self.window, path)
         print(f"{path} {path.stat().st_size // 1000} kB")
 
     def size(self, size: tuple[int, int]) -> None:
@@ -146,6 +114,7 @@ class Studio:
 
     def look(self, choice: str) -> None:
         theme().choose(choice)
+        theme().settle()
         self.live(0.6)
 
     def take_all(self) -> None:
@@ -242,8 +211,9 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]) if arguments else Path("assets/screenshots")
     seconds = float(arguments[1]) if len(arguments) > 1 else 45.0
     slower = max(1.0, float(arguments[2])) if len(arguments) > 2 else 1.0
+    language = arguments[3] if len(arguments) > 3 else "en"
     slow_time(slower)
-    studio = Studio(folder, seconds, slower)
+    studio = Studio(folder, seconds, slower, language)
     try:
         studio.take_all()
     except SottovoceError as error:

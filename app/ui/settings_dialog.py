@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -18,11 +20,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.buttons import IconButton, Segments
 from app.ui.details_panel import scrolling
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, button_row, device_choices, field
+from app.ui.form import Choice, button_row, device_choices, field, form_page
+from app.ui.theme import theme
+from app.ui.translations import languages
 from app.ui.view_models import arm_name, tr
-from app.ui.widgets import IconButton, Segments, column, label, row
+from app.ui.widgets import column, label, row
 
 MAX_SERVERS = 8
 
@@ -36,6 +41,7 @@ class SettingsDialog(QDialog):
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._old = settings
+        theme().dress(self)
         self.setWindowTitle(tr("Settings"))
         self.resize(560, 520)
         self.tabs = Segments(
@@ -43,18 +49,35 @@ class SettingsDialog(QDialog):
             tr("Settings"),
         )
         self.tabs.choose("you")
-        pages = QStackedWidget()
-        for page in (self._you(), self._sound(), self._network()):
-            pages.addWidget(scrolling(page))
-        keys = list(self.tabs.buttons)
-        self.tabs.chosen.connect(lambda key: pages.setCurrentIndex(keys.index(key)))
+        self._pages = QStackedWidget()
+        self._unmade = deque((self._you, self._sound, self._network))
+        self._pages.addWidget(scrolling(self._unmade.popleft()()))
+        self.tabs.chosen.connect(self._open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(16)
         layout.addWidget(self.tabs)
-        layout.addWidget(pages, 1)
+        layout.addWidget(self._pages, 1)
         layout.addWidget(button_row(self, tr("Save")))
-        DevicesList(self).found.connect(self._devices_found)
+        QTimer.singleShot(0, self, self._make_next)
+
+    def _make_next(self) -> None:
+        """One page a turn of the event loop: a call may be going on."""
+        if self._unmade:
+            self._pages.addWidget(scrolling(self._unmade.popleft()()))
+            if self._unmade:
+                QTimer.singleShot(0, self, self._make_next)
+            else:
+                DevicesList(self).found.connect(self._devices_found)
+
+    def complete(self) -> None:
+        """Make every page now."""
+        while self._unmade:
+            self._make_next()
+
+    def _open(self, tab: str) -> None:
+        self.complete()
+        self._pages.setCurrentIndex(list(self.tabs.buttons).index(tab))
 
     def _you(self) -> QWidget:
         old = self._old
@@ -64,6 +87,8 @@ class SettingsDialog(QDialog):
             [("system", tr("As the system")), ("light", tr("Light")), ("dark", tr("Dark"))],
             old.theme,
         )
+        own_names = [("", tr("As the system")), *languages().items()]
+        self.language = Choice(own_names, old.language)
         self.mode = Choice(
             [
                 ("off", tr("Microphone open")),
@@ -84,9 +109,13 @@ class SettingsDialog(QDialog):
         folder = QWidget()
         folder.setLayout(row(self.recordings, browse))
         self.recordings.setAccessibleName(tr("Folder for recordings"))
-        return _page(
+        return form_page(
             field(tr("Your name"), self.name),
-            field(tr("Colours"), self.theme),
+            row(
+                field(tr("Language (from the next start)"), self.language),
+                field(tr("Colours"), self.theme),
+                spacing=12,
+            ),
             field(tr("Talking"), self.mode),
             field(tr("Push-to-talk key"), self.key),
             field(tr("Folder for recordings"), folder),
@@ -115,7 +144,7 @@ class SettingsDialog(QDialog):
             ],
             str(old.layers),
         )
-        return _page(
+        return form_page(
             field(tr("Microphone"), self.microphone),
             field(tr("Loudspeaker"), self.loudspeaker),
             column(self.echo, self.noise, self.gain),
@@ -130,16 +159,10 @@ class SettingsDialog(QDialog):
         for box in (self.stun, self.turn):
             box.setFixedHeight(72)
             box.setTabChangesFocus(True)
-        self.rendezvous = QLineEdit(old.rendezvous_url)
-        self.rendezvous.setPlaceholderText("wss://")
-        self.lan = QCheckBox(tr("Find people on this network"))
-        self.lan.setChecked(old.lan_discovery)
         one_a_line = tr("One a line.")
-        return _page(
+        return form_page(
             field(tr("STUN servers"), self.stun, one_a_line + " stun:host:port"),
             field(tr("TURN servers"), self.turn, one_a_line + " turn:user:password@host:port"),
-            field(tr("Rendezvous server"), self.rendezvous),
-            self.lan,
             label(tr("Changes to the network apply from the next call."), "small", wrap=True),
         )
 
@@ -154,10 +177,12 @@ class SettingsDialog(QDialog):
 
     def settings(self) -> Settings:
         """The old settings with what was chosen here."""
+        self.complete()
         key = self.key.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
         return dataclasses.replace(
             self._old,
             name=clean_name(self.name.text()),
+            language=self.language.key(),
             theme=self.theme.key(),
             push_to_talk=self.mode.key(),
             push_to_talk_key=key or "Space",
@@ -171,12 +196,4 @@ class SettingsDialog(QDialog):
             layers=int(self.layers.key() or "3"),
             stun_servers=_lines(self.stun.toPlainText()),
             turn_servers=_lines(self.turn.toPlainText()),
-            rendezvous_url=self.rendezvous.text().strip(),
-            lan_discovery=self.lan.isChecked(),
         )
-
-
-def _page(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, None, spacing=12))  # type: ignore[arg-type]
-    return made

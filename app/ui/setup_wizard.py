@@ -9,14 +9,17 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QDialog, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.buttons import IconButton
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, device_choices, field
+from app.ui.form import Choice, device_choices, field, form_page
 from app.ui.level_meter import LevelMeter
+from app.ui.outside_words import in_user_language
 from app.ui.sound_check import KEPT_SECONDS, OpenPort, SoundCheck, open_devices
 from app.ui.tasks import Tasks
+from app.ui.theme import theme
 from app.ui.tones import tone
 from app.ui.view_models import level_text, tr
-from app.ui.widgets import IconButton, column, label, row, set_text
+from app.ui.widgets import label, row, set_text
 from engine.events import Pcm
 
 POLL_MS = 50
@@ -48,6 +51,7 @@ class SetupWizard(QDialog):
         self._recording = False
         self._no_devices = False
         self._loudest = -96.0
+        theme().dress(self)
         self.setWindowTitle(tr("Check my sound"))
         self.resize(520, 420)
         self._pages = QStackedWidget()
@@ -55,7 +59,7 @@ class SetupWizard(QDialog):
             self._pages.addWidget(page)
         self.back = IconButton(tr("Back"), "back", "quiet")
         self.back.clicked.connect(lambda: self._go(self._pages.currentIndex() - 1))
-        self.next = IconButton(tr("Next"), "check", "primary")
+        self.next = IconButton(tr("Next"), "forward", "primary")
         self.next.setDefault(True)
         self.next.clicked.connect(self._forward)
         self._step = label("", "small")
@@ -81,7 +85,7 @@ class SetupWizard(QDialog):
         test = IconButton(tr("Play a tone"), "volume")
         test.clicked.connect(lambda: self._check.play(tone("test")))
         self._trouble = label("", "error", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Who are you, and what do you talk with?"), "title", wrap=True),
             field(tr("Your name"), self.name),
             field(tr("Microphone"), self.microphone),
@@ -95,7 +99,7 @@ class SetupWizard(QDialog):
         self.meter.setMinimumHeight(16)
         self._level = label(level_text(-96.0), "figure")
         self._advice = label("", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Say something"), "title"),
             label(tr("Talk as you would on the telephone."), "muted", wrap=True),
             self._level,
@@ -117,7 +121,7 @@ class SetupWizard(QDialog):
         for button in (self.plain, self.twin):
             button.setEnabled(False)
         self._twin_note = label("", "small", wrap=True)
-        return _page(
+        return form_page(
             label(tr("Hear yourself"), "title"),
             label(tr("Nothing of this is kept."), "muted"),
             row(self.record, None),
@@ -128,8 +132,10 @@ class SetupWizard(QDialog):
 
     def _go(self, page: int) -> None:
         self._pages.setCurrentIndex(page)
+        (self.name, self.next, self.record)[page].setFocus()
         self.back.setEnabled(page > 0)
         self.next.setText(tr("Finish") if page == 2 else tr("Next"))
+        self.next.set_icon("check" if page == 2 else "forward")
         set_text(self._step, tr("Step {0} of {1}").format(page + 1, 3))
 
     def _forward(self) -> None:
@@ -149,7 +155,7 @@ class SetupWizard(QDialog):
     def _poll(self) -> None:
         self._tasks.poll()
         level = self._check.hear()
-        trouble = self._check.notice
+        trouble = in_user_language(self._check.notice)
         if trouble and self._no_devices:
             trouble = tr("No sound devices were found here. Plug one in, or go on without.")
         set_text(self._trouble, trouble)
@@ -213,9 +219,3 @@ class SetupWizard(QDialog):
         self._check.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         super().done(result)
-
-
-def _page(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, None, spacing=12))  # type: ignore[arg-type]
-    return made

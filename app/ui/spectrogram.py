@@ -117,6 +117,14 @@ class Spectrogram(QWidget):
         if not self._hidden:
             self.update()
 
+    def skip(self, missing_ms: float) -> None:
+        """Leave a gap for time in which nothing was played, so that the lanes stay in step."""
+        count = min(COLUMNS, round(missing_ms * SAMPLE_RATE_HZ / 1000.0 / HOP))
+        self._tail = np.zeros(0, np.float32)
+        self._pixels[:, (self._next + np.arange(count)) % COLUMNS] = 0
+        self._next = (self._next + count) % COLUMNS
+        self._filled = min(COLUMNS, self._filled + count)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         colours = theme().palette
         painter = QPainter(self)

@@ -8,8 +8,10 @@ from app.ui.phoneme_stream import PhonemeStream, StreamLegend
 from app.ui.spectrogram import Spectrogram
 from app.ui.view_models import arm_name, display_name, tr
 from app.ui.widgets import Card, ElidedLabel, label, row, set_text
+from engine.mel import SAMPLE_RATE_HZ
 
 DESCRIBE_UPDATES = 20  # once a second
+SLIP_MS = 150.0  # what is played may stay this far behind the clock before a gap is shown
 
 
 class SpeechCard(Card):
@@ -21,6 +23,7 @@ class SpeechCard(Card):
         self._far_name = ElidedLabel("", "small")
         self._heard = label("", "small")
         self._position = 0
+        self._lag_ms: float | None = None
         self._updates = 0
         self.body.setSpacing(4)
         top = row()
@@ -33,7 +36,7 @@ class SpeechCard(Card):
         self.body.addWidget(self.near, 3)
 
     def clear(self) -> None:
-        self._position = 0
+        self._position, self._lag_ms = 0, None
         for part in (self.far, self.near, self.spectrogram):
             part.clear()
 
@@ -48,8 +51,19 @@ class SpeechCard(Card):
         self.near.set_events(call.near_events(), now_ms)
         self._position, pcm = call.heard(self._position)
         if len(pcm):
+            self._keep_step(now_ms)
             self.spectrogram.push(pcm)
         if self._updates % DESCRIBE_UPDATES == 0:
             self.far.describe()
             self.near.describe()
         self._updates += 1
+
+    def _keep_step(self, now_ms: float) -> None:
+        """Sound that was never played (a busy machine) must not move the spectrogram against the
+        phonemes, which stand where the clock says."""
+        lag_ms = now_ms - 1000.0 * self._position / SAMPLE_RATE_HZ
+        if self._lag_ms is None or lag_ms < self._lag_ms:
+            self._lag_ms = lag_ms
+        elif lag_ms - self._lag_ms > SLIP_MS:
+            self.spectrogram.skip(lag_ms - self._lag_ms)
+            self._lag_ms = lag_ms

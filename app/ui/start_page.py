@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal, SignalInstance
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
+from app.ui.buttons import ChoiceButton, IconButton
 from app.ui.icons import pixmap
 from app.ui.notice_bar import NoticeBar
+from app.ui.theme import theme
 from app.ui.view_models import display_name, tr
-from app.ui.widgets import GRID, IconButton, column, label, row
+from app.ui.widgets import GRID, column, label, row
 
 SHOWN_PEERS = 6
 PEER_WIDTH = 180  # px; longer names are elided
@@ -27,6 +29,7 @@ class StartPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "page")
+        theme().dress(self)
         logo = QLabel()
         logo.setPixmap(pixmap("sottovoce", "#0A756F", 56, 2.0))
         logo.setAccessibleName(tr("Sottovoce"))
@@ -47,7 +50,7 @@ class StartPage(QWidget):
         name_label = label(tr("Your name"), "small")
         name_label.setBuddy(self.name)
         self.invite = self._choice(
-            tr("Invite"), tr("Make a code and send it to them"), "invite", self.invite_wanted
+            tr("Invite"), tr("Make a code to send"), "invite", self.invite_wanted
         )
         self.join = self._choice(
             tr("Join"), tr("Paste the code you were sent"), "join", self.join_wanted
@@ -68,7 +71,7 @@ class StartPage(QWidget):
         content.setSpacing(GRID)
         content.addStretch(2)
         content.addLayout(head)
-        content.addSpacing(GRID)
+        content.addSpacing(2 * GRID)
         content.addWidget(self.notice)
         content.addWidget(self.offer)
         content.addLayout(column(name_label, self.name, spacing=4))
@@ -88,11 +91,10 @@ class StartPage(QWidget):
         layout.addWidget(middle, 8)
         layout.addStretch(1)
 
-    def _choice(self, title: str, words: str, icon_name: str, signal: SignalInstance) -> IconButton:
-        button = IconButton(f"{title}\n{words}", icon_name, "choice", size=28)
-        button.setAccessibleName(title)
-        button.setAccessibleDescription(words)
-        button.setMinimumHeight(88)
+    def _choice(
+        self, title: str, words: str, icon_name: str, signal: SignalInstance
+    ) -> ChoiceButton:
+        button = ChoiceButton(title, words, icon_name)
         button.clicked.connect(signal)
         return button
 
@@ -106,14 +108,13 @@ class StartPage(QWidget):
         shown = settings.recent_peers[:SHOWN_PEERS]
         self._peers_title.setVisible(bool(shown))
         for number, name in enumerate(shown):
-            button = IconButton("", "phone", "quiet", size=16)
+            button = IconButton("", "phone", size=16)
             full = display_name(name)
             button.setText(
                 button.fontMetrics().elidedText(
                     full.replace("&", "&&"), Qt.TextElideMode.ElideRight, PEER_WIDTH - 56
                 )
             )
-            button.setIconSize(QSize(16, 16))
             button.setToolTip(tr("Invite {0} again").format(full))
             button.setAccessibleName(tr("Invite {0} again").format(full))
             button.clicked.connect(self.invite_wanted)

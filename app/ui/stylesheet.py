@@ -1,7 +1,9 @@
 """The Qt style sheet, written once for both palettes on a grid of 4 and 8 pixels.
 
 Widgets ask for a look through dynamic properties: ``role`` on labels and frames (``title``,
-``muted``, ``card`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...).
+``muted``, ``card`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...). Text
+colour and size come from the application's palette and font: a rule for every QWidget would make
+Qt style each of hundreds of plain ones.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from string import Template
 from app.ui.palette import Palette
 
 _TEMPLATE = Template("""
-QWidget { color: $text; font-size: 14px; }
-QMainWindow, QDialog, QWidget[role="page"] { background: $ground; }
+QDialog, QWidget[role="page"] { background: $ground; }
 QToolTip { background: $surface; color: $text; border: 1px solid $border; padding: 4px 8px; }
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: 12px; }
 QFrame[role="bar"] { background: $surface; border: none; border-top: 1px solid $border; }
@@ -21,7 +22,6 @@ QFrame[role="notice"] { background: $accent_weak; border: none; border-radius: 8
 QFrame[role="alert"] { background: $surface; border: 1px solid $danger; border-radius: 8px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 
-QLabel { background: transparent; }
 QLabel[role="display"] { font-size: 30px; font-weight: 600; }
 QLabel[role="title"] { font-size: 20px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 15px; font-weight: 600; }
@@ -55,13 +55,14 @@ QPushButton[kind="quiet"], QToolButton[kind="quiet"] { background: transparent;
 QPushButton[kind="quiet"]:hover, QToolButton[kind="quiet"]:hover { background: $second_weak; }
 QPushButton[kind="quiet"]:focus, QToolButton[kind="quiet"]:focus { border: 2px solid $accent;
     padding: 6px 7px; }
-QPushButton[kind="choice"] { text-align: left; padding: 20px; border-radius: 12px; }
-QPushButton[kind="choice"]:focus { padding: 19px; }
+QPushButton[kind="choice"] { border-radius: 12px; }
 QPushButton[kind="segment"] { border-radius: 6px; border: 1px solid transparent;
     background: transparent; padding: 5px 10px; font-size: 13px; }
 QPushButton[kind="segment"]:hover { background: $second_weak; }
 QPushButton[kind="segment"]:checked { background: $accent; color: $on_accent; }
 QPushButton[kind="segment"]:focus { border: 2px solid $text; padding: 4px 9px; }
+QPushButton[kind="segment"][small="true"] { padding: 1px 8px; font-size: 12px; }
+QPushButton[kind="segment"][small="true"]:focus { padding: 0px 7px; }
 QFrame[role="segments"] { background: $sunken; border: 1px solid $border; border-radius: 8px; }
 QToolButton[kind="round"] { border-radius: 14px; padding: 6px; font-size: 12px; }
 QToolButton[kind="round"]:focus { padding: 5px; }

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSlider
 
 from app.stats import CallStats
 from app.ui.ab_panel import ArmSwitch
+from app.ui.buttons import RoundButton
 from app.ui.level_meter import LevelMeter
 from app.ui.view_models import tr
-from app.ui.widgets import RoundButton, column, label, row, set_text
+from app.ui.widgets import column, label, row, set_text
 
 DESCRIBE_UPDATES = 20  # once a second
 
@@ -31,10 +32,11 @@ class TalkBar(QFrame):
         self._updates = 0
         self.mute = RoundButton(tr("Mute"), "mic")
         self.mute.setToolTip(tr("Mute your microphone (M)"))
+        self.mute.make_room(tr("Mute"), tr("Unmute"))
         self.mute.clicked.connect(lambda: self.mute_wanted.emit(not self._muted))
         self.talk = RoundButton(tr("Push to talk"), "talk")
         self.talk.setCheckable(True)
-        self.talk.setFixedWidth(92)
+        self.talk.make_room(tr("Push to talk"), tr("Talking"))
         self.talk.clicked.connect(lambda on: self.push_to_talk_wanted.emit(on))
         self.near = LevelMeter(tr("Your microphone"))
         self.far = LevelMeter(tr("What you hear"))
@@ -50,9 +52,10 @@ class TalkBar(QFrame):
         self.switch = ArmSwitch()
         self.record = RoundButton(tr("Record"), "record")
         self.record.setToolTip(tr("Record the call; the other side must agree (R)"))
+        self.record.make_room(tr("Record"), tr("Agree"), tr("Asking …"), tr("Stop"))
         self.record.clicked.connect(self.record_wanted)
         self.hang_up = RoundButton(tr("Hang up"), "hang-up", "hangup")
-        self.hang_up.setFixedWidth(92)
+        self.hang_up.make_room(tr("Hang up"), "M" * 6)
         self.hang_up.setToolTip(tr("End the call (Ctrl+H)"))
         self.hang_up.clicked.connect(self.hang_up_wanted)
         near = column(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
+from app.ui.outside_words import in_user_language
 from app.ui.view_models import tr
 from engine.errors import SottovoceError
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 def error_line(error: BaseException) -> str:
     """One line for the user."""
     if isinstance(error, SottovoceError):
-        return " ".join(str(error).split())
+        return in_user_language(" ".join(str(error).split()))
     return tr("Something went wrong ({0}). The log says more.").format(type(error).__name__)
 
 

@@ -1,17 +1,22 @@
 """Puts a palette on the whole application and follows the system between dark and light.
 
 ``Theme`` is the one object that widgets ask for colours; it tells them when they change, and
-widgets that paint themselves then paint again.
+widgets that paint themselves then paint again. The style sheet is put on zones (a card, a page, a
+dialog), never on the application: restyling every widget in one go would hold a call's window up
+for half a second, while one zone a turn of the event loop takes a few milliseconds.
 """
 
 from __future__ import annotations
 
 import tempfile
+import weakref
+from collections import deque
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, Signal
+import shiboken6
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QPalette
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from app.ui.icons import recoloured_file
 from app.ui.palette import DARK, LIGHT, Palette
@@ -48,6 +53,11 @@ class Theme(QObject):
         self._application = application
         self._icons = tempfile.TemporaryDirectory(prefix="sottovoce-icons-")
         self.palette: Palette = LIGHT
+        self._sheet = ""
+        self._zones: list[weakref.ref[QWidget]] = []
+        self._waiting: deque[QWidget] = deque()
+        self._next = QTimer(self)  # at 0 ms: after whatever else the event loop has to do
+        self._next.timeout.connect(self._restyle_one)
         application.setStyle(QStyleFactory.create("Fusion"))
         font = QFont(list(FAMILIES))
         font.setPixelSize(14)
@@ -74,19 +84,59 @@ class Theme(QObject):
             self._choice == "system" and scheme == Qt.ColorScheme.Dark
         )
         wanted = DARK if dark else LIGHT
-        if wanted is self.palette and self._application.styleSheet():
+        if wanted is self.palette and self._sheet:
             return
         self.palette = wanted
-        self._application.setPalette(_qt_palette(self.palette))
         folder = Path(self._icons.name)
-        self._application.setStyleSheet(
-            stylesheet(
-                self.palette,
-                arrow_down=recoloured_file("chevron-down", self.palette.muted, folder).as_posix(),
-                check=recoloured_file("check", self.palette.on_accent, folder).as_posix(),
-            )
+        self._sheet = stylesheet(
+            wanted,
+            arrow_down=recoloured_file("chevron-down", wanted.muted, folder).as_posix(),
+            check=recoloured_file("check", wanted.on_accent, folder).as_posix(),
         )
+        zones = self._living_zones()
+        zones.sort(key=lambda zone: not zone.isVisible())
+        for zone in zones:
+            if zone.isVisible():
+                zone.setUpdatesEnabled(False)  # painted once, in its own turn
+        self._waiting = deque(zones)
+        self._application.setPalette(_qt_palette(wanted))
         self.changed.emit()
+        self._next.start(0)
+
+    # zones
+
+    def dress(self, zone: QWidget) -> None:
+        """Put the style sheet on ``zone`` and all in it, now and whenever the colours change.
+
+        Zones must not lie in one another, or the inner one is styled twice.
+        """
+        zone.setStyleSheet(self._sheet)
+        self._zones.append(weakref.ref(zone))
+
+    @property
+    def settled(self) -> bool:
+        """Whether every zone wears the colours in force."""
+        return not self._waiting
+
+    def settle(self) -> None:
+        """Finish a change of colours at once; for pictures and tests."""
+        while self._waiting:
+            self._restyle_one()
+
+    def _living_zones(self) -> list[QWidget]:
+        found = [(ref, ref()) for ref in self._zones]
+        self._zones = [ref for ref, zone in found if zone is not None and shiboken6.isValid(zone)]
+        return [zone for ref in self._zones if (zone := ref()) is not None]
+
+    def _restyle_one(self) -> None:
+        while self._waiting:
+            zone = self._waiting.popleft()
+            if shiboken6.isValid(zone):
+                zone.setStyleSheet(self._sheet)
+                zone.setUpdatesEnabled(True)
+                break
+        if not self._waiting:
+            self._next.stop()
 
 
 def _qt_palette(colours: Palette) -> QPalette:
@@ -107,6 +157,8 @@ def _qt_palette(colours: Palette) -> QPalette:
     }
     for role, colour in roles.items():
         made.setColor(role, QColor(colour))
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.WindowText):
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
     return made
 
 

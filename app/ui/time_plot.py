@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.ui.history import SECONDS
 from app.ui.theme import text_font, theme
+from app.ui.view_models import tr
 from app.ui.widgets import label
 from engine.events import Pcm
 
@@ -31,7 +32,7 @@ class TimePlot(pg.PlotWidget):
         self._curves: dict[str, tuple[Any, str, bool]] = {}
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(84)
+        self.setMinimumHeight(64)
         self.setMinimumWidth(120)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setMouseEnabled(x=False, y=False)
@@ -50,7 +51,7 @@ class TimePlot(pg.PlotWidget):
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(18)
         item.getAxis("bottom").setTicks(
-            [[(-60, self.tr("−60 s")), (-30, self.tr("−30 s")), (-2, self.tr("now"))], []]
+            [[(-60, tr("−60 s")), (-30, tr("−30 s")), (-2, tr("now"))], []]
         )
         self.set_ticks(ticks)
         theme().changed.connect(self._recolour)

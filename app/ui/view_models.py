@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QLocale
 
 from app.call_state import CallState
 from app.settings import clean_name
@@ -22,8 +22,8 @@ MIN_BPS: Final = 10.0  # what the logarithmic scale shows as nothing
 
 
 def tr(text: str) -> str:
-    """Translate text that no QObject owns."""
-    return QCoreApplication.translate("Sottovoce", text)
+    """``text`` in the user's language; ``lupdate`` collects it where it is a literal."""
+    return QCoreApplication.translate("", text)
 
 
 def display_name(name: str) -> str:
@@ -41,7 +41,7 @@ def rate_text(rate_bps: float) -> str:
     """``0 bit/s``, ``412 bit/s``, ``6.3 kbit/s``."""
     if rate_bps < 1000.0:
         return tr("{0} bit/s").format(round(rate_bps))
-    return tr("{0} kbit/s").format(f"{rate_bps / 1000.0:.1f}")
+    return tr("{0} kbit/s").format(QLocale().toString(rate_bps / 1000.0, "f", 1))
 
 
 def percent_text(share: float | None) -> str:
@@ -61,7 +61,9 @@ def duration_text(seconds: float) -> str:
 
 
 def level_text(level_dbfs: float) -> str:
-    return tr("silent") if level_dbfs <= -90.0 else tr("{0} dB").format(round(level_dbfs))
+    if level_dbfs <= -90.0:
+        return tr("silent")
+    return tr("{0} dB").format(str(round(level_dbfs)).replace("-", "−"))
 
 
 def arm_name(arm: str) -> str:

@@ -20,10 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.ui.buttons import IconButton
 from app.ui.tasks import Tasks, error_line
+from app.ui.theme import theme
 from app.ui.tones import Tones
 from app.ui.view_models import tr
-from app.ui.widgets import Card, IconButton, column, label, row, set_text
+from app.ui.widgets import Card, column, label, row, set_text
 from engine.errors import SottovoceError
 from engine.events import Pcm
 
@@ -89,6 +91,7 @@ class VoiceLab(QDialog):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voice lab")
         self._player = Tones(loudspeaker)
         self.spoken: Pcm | None = None
+        theme().dress(self)
         self.setWindowTitle(tr("Voice lab"))
         self.resize(560, 420)
         self.words, self.voice = FileRow(tr("What is said")), FileRow(tr("The other voice"))

@@ -59,7 +59,7 @@ def estimate(sentences: list[list[int]]) -> NDArray[np.float32]:
         spread = np.where(total > 0, DISCOUNT * kinds / np.maximum(total, 1), 1.0)
         kept = np.maximum(counts - DISCOUNT, 0) / np.maximum(total, 1)
         probability = kept + spread * probability
-    return np.log(probability).astype(np.float32)
+    return np.asarray(np.log(probability), np.float32)
 
 
 def quantise(log_p: NDArray[np.float32]) -> torch.Tensor:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.devices import SoundDevicePort, list_devices
+from tests.pulse import needs_pulse, play, pulse
 
-PULSE = shutil.which("pulseaudio")
-needs_pulse = pytest.mark.skipif(
-    PULSE is None or shutil.which("pactl") is None or sys.platform != "linux",
-    reason="no PulseAudio here: install pulseaudio, pulseaudio-utils and libasound2-plugins",
-)
-
-ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+__all__ = ["pulse"]  # a fixture
 
 ECHO = """
 import time
@@ -61,60 +49,6 @@ time.sleep(5.5)
 print("back", bool(port.microphone), bool(port.loudspeaker))
 server.terminate()
 """
-
-SERVER = (
-    f"{PULSE}|--daemonize=no|--exit-idle-time=-1|-n|-L|module-native-protocol-unix|-L|"
-    "module-null-sink sink_name=call rate=48000 channels=2"
-)
-
-
-@pytest.fixture
-def pulse(tmp_path: Path) -> Iterator[dict[str, str]]:
-    (tmp_path / ".asoundrc").write_text(ASOUNDRC)
-    run = tmp_path / "run"
-    run.mkdir(mode=0o700)
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "XDG_RUNTIME_DIR": str(run),
-        "PULSE_SERVER": f"unix:{run}/pulse/native",
-        "PULSE_RUNTIME_PATH": str(run / "pulse"),
-        "SERVER": SERVER,
-    }
-    server = subprocess.Popen(
-        SERVER.split("|"),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(50):
-        if (run / "pulse" / "native").exists():
-            break
-        time.sleep(0.1)
-    else:
-        server.kill()
-        server.wait()
-        pytest.skip("PulseAudio does not start here")
-    subprocess.run(["pactl", "set-default-source", "call.monitor"], env=environment, check=False)
-    try:
-        yield environment
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def play(code: str, environment: dict[str, str]) -> dict[str, list[str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[:3000]
-    lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
-    return {line[0]: line[1:] for line in lines}
 
 
 @needs_pulse

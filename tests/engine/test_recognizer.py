@@ -93,6 +93,20 @@ def test_silence_is_silent() -> None:
     assert {p.phoneme for p in recognise(np.zeros(32_000, np.float32), [640])} <= {SILENCE}
 
 
+@pytest.mark.parametrize("level_dbfs", [-76, -70, -64, -50])
+def test_faint_noise_is_silent_once_it_is_known(level_dbfs: int) -> None:
+    rng = np.random.default_rng(1)
+    hush = (10 ** (level_dbfs / 20) * rng.standard_normal(4 * 16_000)).astype(np.float32)
+    assert {p.phoneme for p in recognise(hush, [640]) if p.start_tick > 200} <= {SILENCE}
+
+
+def test_a_talker_far_from_the_microphone_is_heard_as_well(reader: tuple[Pcm, str]) -> None:
+    pcm, text = reader
+    spoken = text_to_ids(text)
+    heard = [p.phoneme for p in recognise(10 ** (-30 / 20) * pcm, [320]) if p.phoneme != SILENCE]
+    assert count_edits(spoken, heard).total / len(spoken) < 0.35
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_the_beam_decides_each_frame_exactly_once(seed: int, frames: int) -> None:

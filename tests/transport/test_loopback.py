@@ -9,7 +9,7 @@ from transport.control import Hello, VoiceUpdate, encode_control, parse_control
 from transport.impair import ImpairmentSettings
 from transport.link import MediaPacket
 from transport.loopback import LoopbackLink, loopback_pair
-from transport.reports import ReceiverReport, ReceptionMeter
+from transport.reports import UNKNOWN_LOSS, ReceiverReport, ReceptionMeter
 
 
 def _talk(
@@ -44,8 +44,8 @@ def test_wire_bytes_are_headers_tags_payload_and_rtcp() -> None:
     near.send("phonemes", 0, bytes(30), 0.0)
     near.send("opus", 0, bytes(90), 0.0)
     stats = near.stats(0.0)
-    assert stats.phonemes.wire_bytes_sent == 20 + 8 + 12 + 10 + 30
-    assert stats.opus.wire_bytes_sent == 20 + 8 + 12 + 10 + 90
+    assert stats.phonemes.wire_bytes_sent == 20 + 8 + 12 + 4 + 30
+    assert stats.opus.wire_bytes_sent == 20 + 8 + 12 + 4 + 90
     far.receive(10.0)
     for now_ms in (100.0, 200.0, 300.0, 400.0):
         near.receive(now_ms)
@@ -53,7 +53,7 @@ def test_wire_bytes_are_headers_tags_payload_and_rtcp() -> None:
     # one sender report of 28 bytes, shared by both arms; the far end has nothing to send of
     sender_report = 20 + 8 + 28 + 4 + 10
     sent = near.stats(400.0)
-    assert sent.phonemes.wire_bytes_sent + sent.opus.wire_bytes_sent == 80 + 140 + sender_report
+    assert sent.phonemes.wire_bytes_sent + sent.opus.wire_bytes_sent == 74 + 134 + sender_report
     got = far.stats(400.0)
     assert got.phonemes.wire_bytes_received == sent.phonemes.wire_bytes_sent
     assert got.opus.wire_bytes_received == sent.opus.wire_bytes_sent
@@ -94,7 +94,7 @@ def test_a_report_rides_on_the_next_media_packet() -> None:
     near.receive(0.0)
     near.send_control(report)
     near.send("phonemes", 0, bytes(30), 10.0)
-    assert near.stats(10.0).phonemes.wire_bytes_sent == 80 + 16
+    assert near.stats(10.0).phonemes.wire_bytes_sent == 74 + 16
     far.receive(20.0)
     (message,) = far.receive_control()
     assert message == report
@@ -164,9 +164,9 @@ def test_the_meter_sees_loss_and_burst_length() -> None:
 
 def test_the_meter_ignores_copies_and_forgives_reordering() -> None:
     meter = ReceptionMeter()
-    for n in (0, 1, 2, 2, 4, 3, 5, 1):
+    for n in (*range(20), 20, 21, 22, 22, 24, 23, 25, 21):
         meter.on_packet(MediaPacket("phonemes", n, n * 1600, b"", n * 100.0))
-    report = meter.report(1000.0, acked_index=12, round_trip_ms=90.0)
+    report = meter.report(3000.0, acked_index=12, round_trip_ms=90.0)
     assert report.fraction_lost == 0.0
     assert report.burst_ms == 0.0
     assert (report.acked_index, report.round_trip_ms) == (12, 90.0)
@@ -174,12 +174,50 @@ def test_the_meter_ignores_copies_and_forgives_reordering() -> None:
 
 def test_the_meter_does_not_call_a_fresh_hole_lost() -> None:
     meter = ReceptionMeter()
-    for n in (0, 1, 4):
+    for n in (*range(20), 22):
         meter.on_packet(MediaPacket("phonemes", n, n * 1600, b"", n * 100.0))
-    assert meter.report(410.0).fraction_lost == 0.0
-    settled = meter.report(900.0)
-    assert settled.fraction_lost == pytest.approx(0.4)
+    assert meter.report(2210.0).fraction_lost == 0.0
+    settled = meter.report(2600.0)
+    assert settled.fraction_lost == pytest.approx(2 / 23)
     assert settled.burst_ms == pytest.approx(200.0)
+
+
+def test_a_link_nobody_has_tried_is_taken_for_a_bad_one() -> None:
+    meter = ReceptionMeter()
+    assert meter.report(0.0).fraction_lost == UNKNOWN_LOSS
+    losses = []
+    for n in range(20):
+        meter.on_packet(MediaPacket("phonemes", n, n * 1600, b"", n * 100.0))
+        losses.append(meter.report(n * 100.0).fraction_lost)
+    assert losses == sorted(losses, reverse=True) and losses[-1] == 0.0
+
+
+def test_what_is_lost_on_the_edge_of_a_pause_does_not_last_as_long_as_the_pause() -> None:
+    meter = ReceptionMeter()
+    for n in (*range(20), 21, 22):
+        after_ms = 5000.0 if n > 20 else 0.0
+        meter.on_packet(
+            MediaPacket("phonemes", n, n * 1600 + round(after_ms * 16), b"", n * 100.0 + after_ms)
+        )
+    assert meter.report(7500.0).burst_ms == pytest.approx(100.0)
+
+
+def test_a_report_without_news_waits_longer_for_a_packet_to_ride_on() -> None:
+    near, far = loopback_pair()
+    times: list[float] = []
+    for step in range(1200):
+        now_ms = step * 10.0
+        if step % 100 == 0:
+            lost = 0.0 if now_ms < 6000.0 else 0.4
+            near.send_control(encode_control(ReceiverReport(fraction_lost=lost)))
+        near.receive(now_ms)
+        far.receive(now_ms)
+        times += [now_ms for _ in far.receive_control()]
+    first, *others = times
+    assert first <= 500.0
+    calm = [t for t in others if t < 6000.0]
+    assert 2 <= len(calm) <= 4
+    assert any(6000.0 < t <= 6500.0 for t in others)
 
 
 def test_repeats_of_old_events_are_not_jitter() -> None:

@@ -50,16 +50,17 @@ def turn_port(tmp_path: Path) -> Iterator[int]:
     server.wait(10)
 
 
-def test_relayed_addresses_alone_carry_a_call(turn_port: int) -> None:
-    settings = RtcSettings(
-        IceSettings(
-            turn=f"turn:127.0.0.1:{turn_port}?transport=udp",
-            turn_username="ada",
-            turn_password="secret",
-            relay_only=True,
-        ),
+def relayed(port: int, password: str) -> RtcSettings:
+    """Offers nothing but the server's address."""
+    server = f"turn:127.0.0.1:{port}?transport=udp"
+    return RtcSettings(
+        IceSettings(turn=server, turn_username="ada", turn_password=password, relay_only=True),
         connect_for_s=20,
     )
+
+
+def test_relayed_addresses_alone_carry_a_call(turn_port: int) -> None:
+    settings = relayed(turn_port, "secret")
     caller, callee = RtcLink(Role.CALLER, settings), RtcLink(Role.CALLEE, settings)
     try:
         offer, answer = caller.gather().result(10), callee.gather().result(10)
@@ -80,15 +81,7 @@ def test_relayed_addresses_alone_carry_a_call(turn_port: int) -> None:
 
 
 def test_a_wrong_password_leaves_no_address_to_offer(turn_port: int) -> None:
-    settings = RtcSettings(
-        IceSettings(
-            turn=f"turn:127.0.0.1:{turn_port}",
-            turn_username="ada",
-            turn_password="wrong",
-            relay_only=True,
-        )
-    )
-    link = RtcLink(Role.CALLER, settings)
+    link = RtcLink(Role.CALLER, relayed(turn_port, "wrong"))
     try:
         assert link.gather().result(10).candidates == ()
         assert link.drops()["server"] == 1

@@ -12,6 +12,7 @@ from app.call_controls import CallControls
 from app.settings import Settings
 from app.ui.application import application
 from app.ui.call_window import CallWindow
+from app.ui.preferences import OpenAudio
 from app.ui.theme import theme
 from tests.ui.stopwatch import MeasuredApplication
 
@@ -29,15 +30,19 @@ def make_window(qapp: QApplication, qtbot: object) -> Iterator[MakeWindow]:
     """``make_window(call, **settings)``: a window that opens ``call`` when it needs one."""
     windows: list[CallWindow] = []
     theme().choose("light")
+    theme().settle()
 
     def refuse(_settings: Settings) -> CallControls:
         raise AssertionError("this test makes no call")
 
-    def make(call: CallControls | None = None, **settings: object) -> CallWindow:
+    def make(
+        call: CallControls | None = None, open_audio: OpenAudio | None = None, **settings: object
+    ) -> CallWindow:
         values = {"name": "Ada", **settings}
         window = CallWindow(
             Settings(**values),  # type: ignore[arg-type]
             refuse if call is None else (lambda _settings: call),
+            open_audio=open_audio,
             save=lambda _settings: None,
         )
         windows.append(window)

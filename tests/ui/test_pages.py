@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QLineEdit,
     QPlainTextEdit,
@@ -26,10 +27,12 @@ from app.ui.icons import ICON_DIR
 from app.ui.palette import DARK, LIGHT
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_wizard import SetupWizard
+from app.ui.spectrogram import Spectrogram
 from app.ui.theme import theme
 from app.ui.voice_lab import VoiceLab
 from tests.app.calls import make_call
 from tests.ui.conftest import MakeWindow
+from tests.ui.stopwatch import MeasuredApplication
 
 HOSTILE = "\u202eEve\x00\n\x1b[31m<img src=x>&" + "W" * 10_000
 
@@ -79,6 +82,7 @@ def test_every_page_fits_every_screen(
 ) -> None:
     window = make_window(recent_peers=("Bo", "Cy"))
     theme().choose(choice)
+    theme().settle()
     assert theme().palette is (DARK if choice == "dark" else LIGHT)
     window.resize(*size)
     window.page.open_details(True)
@@ -96,7 +100,10 @@ def test_everything_that_can_be_used_has_a_name(make_window: MakeWindow) -> None
     window = make_window()
     window.page.open_details(True)
     kinds = (QAbstractButton, QLineEdit, QSlider, QComboBox, QPlainTextEdit)
-    parents: list[QWidget] = [window, SettingsDialog(Settings(), window), VoiceLab("", window)]
+    settings = SettingsDialog(Settings(), window)
+    settings.complete()
+    wizard = SetupWizard(Settings(), window, lambda _mic, _out: FilePort(np.zeros(160, np.float32)))
+    parents: list[QWidget] = [window, settings, wizard, VoiceLab("", window)]
     nameless = []
     for parent in parents:
         for kind in kinds:
@@ -106,6 +113,8 @@ def test_everything_that_can_be_used_has_a_name(make_window: MakeWindow) -> None
                 if not (widget.accessibleName() or text or inner):
                     nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
     assert not nameless
+    for dialog in (settings, wizard):
+        dialog.reject()
 
 
 def test_an_invite_on_the_clipboard_is_offered(
@@ -135,7 +144,8 @@ def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None
     chosen = dialog.settings()
     assert (chosen.name, chosen.push_to_talk, chosen.theme) == ("Grace", "toggle", "dark")
     assert chosen.stun_servers == ("stun:one:1", "stun:two:2")
-    window.change_settings(chosen)
+    window.preferences.change(chosen)
+    theme().settle()
     assert theme().palette is DARK
 
 
@@ -187,3 +197,61 @@ def test_every_icon_is_a_drawing_that_takes_the_colour() -> None:
         assert root.tag.endswith("svg")
         if path.stem != "sottovoce":
             assert "currentColor" in path.read_text()
+
+
+def test_the_first_run_is_done_by_keyboard_alone(make_window: MakeWindow, qtbot: QtBot) -> None:
+    window = make_window(name="")
+    speech = np.tile(np.sin(np.arange(1600) / 10).astype(np.float32) * 0.1, 10)
+    wizard = SetupWizard(Settings(), window, lambda _mic, _out: FilePort(speech, repeat=True))
+    wizard.show()
+    wizard.activateWindow()
+    qtbot.waitUntil(wizard.name.hasFocus, timeout=5000)
+    qtbot.keyClicks(wizard.name, "Grace")
+    for _step in range(3):
+        qtbot.keyClick(QApplication.focusWidget() or wizard, Qt.Key.Key_Return)
+    assert not wizard.isVisible()
+    assert wizard.settings().name == "Grace"
+    assert wizard.settings().wizard_done
+    window.preferences.apply(wizard.settings(), None)
+    assert window.start.name.text() == "Grace"
+
+
+def test_a_gap_in_what_was_played_keeps_the_pictures_in_step(qapp: object) -> None:
+    tone = np.sin(np.arange(16_000) / 4).astype(np.float32) * 0.3
+    spectrogram = Spectrogram()
+    spectrogram.push(tone)
+    before = spectrogram._filled
+    spectrogram.skip(500.0)
+    spectrogram.push(tone)
+    gap = spectrogram._pixels[:, before : before + 50]
+    assert not gap.any()
+    assert spectrogram._pixels[:, before + 50 : before + 100].any()
+    spectrogram.skip(1e9)  # a machine that slept overnight
+    assert not spectrogram._pixels.any()
+
+
+def test_new_colours_reach_every_zone_one_turn_at_a_time(
+    make_window: MakeWindow, qapp: MeasuredApplication
+) -> None:
+    window = make_window()
+    window.go(window.page)
+    window.page.open_details(True)
+    qapp.processEvents()
+    theme().choose("dark")
+    assert not theme().settled
+    qapp.handled = handled = []
+    while not theme().settled:
+        qapp.processEvents()
+    qapp.handled = None
+    assert len(handled) > 15
+    assert sorted(handled)[-2][0] < 16.0
+    for zone in (window.page.header, window.page.bar, window.start, window.page.meters.rates):
+        assert zone.styleSheet() == window.page.speech.styleSheet()
+        assert DARK.surface in zone.styleSheet()
+        assert zone.updatesEnabled()
+    lab = VoiceLab("", window)
+    theme().choose("light")
+    lab.reject()
+    lab.deleteLater()  # a zone that dies while it waits
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    theme().settle()

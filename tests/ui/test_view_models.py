@@ -12,6 +12,7 @@ from app.call_state import CallState
 from app.stats import DELAY_STAGES, CallStats, EventMark, Level
 from app.ui.history import RATE_HZ, SECONDS, History
 from app.ui.level_meter import HOLD_UPDATES, LevelMeter
+from app.ui.meters import MeterBoard
 from app.ui.palette import DARK, LIGHT, Palette, contrast
 from app.ui.phoneme_stream import begins_ms, near_offset_ms
 from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
@@ -159,3 +160,15 @@ def test_tones_are_soft_and_end_without_a_click(name: str) -> None:
     assert abs(pcm[0]) < 0.01
     assert abs(pcm[-1]) < 0.01
     assert len(pcm) < 4 * TONE_HZ
+
+
+def test_plots_run_on_the_calls_clock_however_late_the_window_is(qapp: object) -> None:
+    board = MeterBoard()
+    for seconds in (0.0, 0.25, 0.3, 4.0, 4.0):  # nothing for almost four seconds
+        stats = dataclasses.replace(ACTIVE, seconds=seconds, jitter_ms=10.0 + seconds)
+        board.show_stats(stats)
+    series = board.history.series("jitter")
+    assert np.isfinite(series).sum() == 4 * RATE_HZ
+    board.show_stats(dataclasses.replace(ACTIVE, seconds=1e9))
+    board.clear()
+    assert np.isnan(board.history.series("jitter")).all()
