@@ -38,7 +38,8 @@ def launch_command() -> str:
     script = Path(sys.executable).parent / "sottovoce"
     words = [str(script)] if script.is_file() else [sys.executable, "-m", "app"]
     quoted = ('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
-    return " ".join((*quoted, "%u")).replace("%u", "\0").replace("%", "%%").replace("\0", "%u")
+    program = " ".join(quoted).replace("%", "%%")
+    return f"{program} open --clicked %u"
 
 
 def _write(path: Path, text: str) -> None:

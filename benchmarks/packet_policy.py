@@ -1,8 +1,9 @@
 """What the packet policy chooses over loss and bursts, and what that choice delivers.
 
-No audio: events are drawn from the bitstream's own probability tables, cross a simulated
-link and are played out on a virtual clock. Prints a Markdown table
-and writes a plot. Run ``python -m benchmarks.packet_policy --help``.
+No audio: events are drawn from the bitstream's own probability tables, or with ``--clips`` are those
+that the live encoder finds in recordings, when it finds them. They cross a simulated link and are
+played out on a virtual clock. Prints a Markdown table and writes a plot. Run
+``python -m benchmarks.packet_policy --help``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -18,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.bitstream import walk_block
+from engine.errors import SottovoceError
 from engine.events import TICK_MS, PhonemeEvent
 from engine.playout import Playout, PlayoutAction
 from engine.probability import MAX_BLOCK_EVENTS, SHAPES, Tables, default_tables
@@ -80,6 +83,10 @@ class Outcome:
     """Share of events of which no copy arrived."""
     late: float
     """Share of events that were not there when due (missing ones included)."""
+    coded: float
+    """Share of phonemes spoken with their first code at least."""
+    whole: float
+    """Share of phonemes spoken with all their codes."""
     delay_p50_ms: float
     delay_p95_ms: float
     """Mouth to ear: from an event's start at the microphone to its start at the loudspeaker."""
@@ -94,11 +101,13 @@ def simulate(
     seed: int,
     ceiling_bps: float = DEFAULT_CEILING_BPS,
     lag_ms: float = RECOGNISER_LAG_MS,
+    known_ms: Sequence[float] | None = None,
 ) -> Outcome:
     """One talker, one listener; reports cross a link as bad on their way back.
 
     ``lag_ms``: the least from an event's end at the microphone to its being known; the recogniser
-    thinks every BATCH_MS, so it is up to that much longer.
+    thinks every BATCH_MS, so it is up to that much longer; ``known_ms`` says instead when each
+    event was known.
     """
     forward, backward = Impairment(link, seed), Impairment(link, seed + 1000)
     sender, parser = Packetizer(ceiling_bps), Depacketizer()
@@ -106,11 +115,12 @@ def simulate(
     tie, sequence = count(), count()
     arriving: list[tuple[float, int, MediaPacket]] = []
     reports: list[tuple[float, int, ReceiverReport]] = []
-    known_ms = [
+    known_ms = known_ms or [
         math.ceil((event.end_tick * TICK_MS + lag_ms) / BATCH_MS) * BATCH_MS for event in events
     ]
     sent: list[tuple[float, int]] = []
     spoken_ms: dict[int, float] = {}
+    codes: dict[int, int] = {}
     arrived: set[int] = set()
     stretch = 1.0 + link.drift_ppm * 1e-6  # of the listener's clock, in which the loop runs
     coming, busy_until_ms, next_report_ms = 0, 0.0, REPORT_INTERVAL_MS
@@ -148,9 +158,10 @@ def simulate(
                 PlayoutAction.CONCEAL,
             ):
                 spoken_ms[step.spoken.event.index] = now_ms / stretch
+                codes[step.spoken.event.index] = len(step.spoken.event.codes)
             busy_until_ms = max(busy_until_ms, now_ms - STEP_MS) + step.play_ticks * TICK_MS
         now_ms += STEP_MS
-    return _outcome(events, sent, arrived, spoken_ms)
+    return _outcome(events, sent, arrived, spoken_ms, codes)
 
 
 def _outcome(
@@ -158,6 +169,7 @@ def _outcome(
     sent: list[tuple[float, int]],
     arrived: set[int],
     spoken_ms: dict[int, float],
+    codes: dict[int, int],
 ) -> Outcome:
     warm = [e for e in events if e.start_tick * TICK_MS > 10_000.0]  # the first reports are in
     delays = [
@@ -169,10 +181,13 @@ def _outcome(
     total_ms = sum(end - begin for begin, end in talking_ms)
     times = np.array([at for at, _ in sent])
     bits = np.array([8.0 * size for _, size in sent])
+    phonemes = [e for e in warm if e.codes]
     talking_bits = sum(bits[(times >= b) & (times < e)].sum() for b, e in talking_ms)
     return Outcome(
         missing=1.0 - sum(e.index in arrived for e in warm) / len(warm),
         late=1.0 - sum(e.index in spoken_ms for e in warm) / len(warm),
+        coded=sum(codes.get(e.index, 0) > 0 for e in phonemes) / max(len(phonemes), 1),
+        whole=sum(codes.get(e.index, 0) == len(e.codes) for e in phonemes) / max(len(phonemes), 1),
         delay_p50_ms=float(np.percentile(delays, 50)),
         delay_p95_ms=float(np.percentile(delays, 95)),
         talking_bps=float(talking_bits / total_ms * 1000.0),
@@ -208,18 +223,31 @@ LINKS: dict[str, ImpairmentSettings] = {
 }
 
 
-def table(seconds: float, seed: int, ceiling_bps: float) -> str:
-    """Simulate every link of ``LINKS`` and lay the outcomes out in Markdown."""
+def recorded(clips: int, seconds: float) -> tuple[list[PhonemeEvent], list[float]]:
+    """(events, when each was known) of recordings through the live encoder, one after the other."""
+    from app.simulate import encode_stream
+    from benchmarks.corpus import load_set
+    from benchmarks.links import make_call
+
+    stream = encode_stream(make_call(load_set("readers", clips)).pcm)
+    within = [(at, event) for at, event in stream.events if at < seconds * 1000.0]
+    return [event for _, event in within], [at for at, _ in within]
+
+
+def table(seconds: float, seed: int, ceiling_bps: float, clips: int = 0) -> str:
+    """Simulate every link of ``LINKS`` and lay the outcomes out in Markdown. Raises SottovoceError
+    where ``clips`` are wanted and there are none."""
     lines = [
-        "| link | events missing | not there when due | mouth to ear p50 | p95 | wire, talking "
-        "| wire, mean |",
-        "|---|---|---|---|---|---|---|",
+        "| link | events missing | not there when due | with a code | with all codes "
+        "| mouth to ear p50 | p95 | wire, talking | wire, mean |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    events = talk(seconds, seed)
+    events, known_ms = recorded(clips, seconds) if clips else (talk(seconds, seed), None)
     for name, link in LINKS.items():
-        o = simulate(events, link, seed, ceiling_bps)
+        o = simulate(events, link, seed, ceiling_bps, known_ms=known_ms)
         lines.append(
-            f"| {name} | {o.missing:.2%} | {o.late:.2%} | {o.delay_p50_ms:.0f} ms "
+            f"| {name} | {o.missing:.2%} | {o.late:.2%} | {o.coded:.1%} | {o.whole:.1%} "
+            f"| {o.delay_p50_ms:.0f} ms "
             f"| {o.delay_p95_ms:.0f} ms | {o.talking_bps / 1000:.2f} kb/s "
             f"| {o.mean_bps / 1000:.2f} kb/s |"
         )
@@ -258,16 +286,21 @@ def plot(path: Path, ceiling_bps: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=300.0, help="of talk on each link")
+    parser.add_argument("--clips", type=int, default=0, help="of recorded speech; 0: drawn events")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ceiling", type=float, default=DEFAULT_CEILING_BPS, help="wire bit/s")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    text = table(arguments.seconds, arguments.seed, arguments.ceiling)
+    try:
+        text = table(arguments.seconds, arguments.seed, arguments.ceiling, arguments.clips)
+    except SottovoceError as error:
+        sys.exit(str(error))
     print(text)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "packet_policy.md").write_text(
-        f"`python -m benchmarks.packet_policy --seconds {arguments.seconds:g} --seed {arguments.seed} "
-        f"--ceiling {arguments.ceiling:g}`\n\n{text}\n"
+        f"`python -m benchmarks.packet_policy --seconds {arguments.seconds:g} "
+        f"--clips {arguments.clips} --seed {arguments.seed} --ceiling {arguments.ceiling:g}`"
+        f"\n\n{text}\n"
     )
     plot(arguments.out / "packet_policy.png", arguments.ceiling)
 

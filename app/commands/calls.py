@@ -37,7 +37,10 @@ def gui() -> None:
 
 
 def open_(
-    link: str = typer.Argument(..., help="A sottovoce: link, or the invite code alone."),
+    link: str = typer.Argument("", help="A sottovoce: link, or the invite code alone."),
+    clicked: bool = typer.Option(
+        False, "--clicked", help="There is no terminal: say in the window what is wrong with LINK."
+    ),
 ) -> None:
     """Open the call window with an invite that you were sent (also: just `sottovoce LINK`).
 
@@ -48,7 +51,8 @@ def open_(
     from transport.description import Role
     from transport.invite import decode_invite
 
-    decode_invite(link, Role.CALLER)  # rubbish is refused here, with advice
+    if not clicked:
+        decode_invite(link, Role.CALLER)  # rubbish is refused here, with advice
     open_window(link)
 
 

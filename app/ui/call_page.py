@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -79,6 +79,18 @@ class CallPage(QWidget):
         self.bar.hang_up_wanted.connect(lambda: self._tell(lambda call: call.hang_up()))
         self.consent.agreed.connect(lambda: self._tell(lambda call: call.request_recording()))
         self.consent.refused.connect(self._refuse)
+
+    def warm_up(self) -> None:
+        """Draw what is hidden once, part by part, before a call: fonts and axes are then ready, and
+        opening the details in a call is quick."""
+        parts: list[QWidget] = [*self.meters.cards, self.details]
+
+        def next_part() -> None:
+            parts.pop().grab()
+            if parts and self._call is None:
+                QTimer.singleShot(0, self, next_part)
+
+        QTimer.singleShot(0, self, next_part)
 
     def _tell(self, what: Callable[[CallControls], object]) -> None:
         if self._call is not None:

@@ -76,6 +76,7 @@ class CallWindow(QMainWindow):
         self._connect()
         self._use_settings(settings)
         self.go(self.start)
+        self.page.warm_up()
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.poll)

@@ -30,6 +30,18 @@ def looks_like_answer(text: str) -> bool:
     return _is_code(text, Role.CALLEE)
 
 
+def what_is_wrong(text: str) -> str:
+    """Why ``text`` is no invite, in one line; empty when it is one."""
+    from transport.description import Role
+    from transport.invite import decode_invite
+
+    try:
+        decode_invite(text, Role.CALLER)
+    except SottovoceError as error:
+        return str(error)
+    return ""
+
+
 def _is_code(text: str, role: Role) -> bool:
     from transport.invite import decode_invite
 

@@ -11,8 +11,9 @@ from app.call_state import CallState
 from app.settings import Settings
 from app.stats import CallStats
 from app.ui.call_desk import CallDesk
-from app.ui.codes import code_link
+from app.ui.codes import code_link, what_is_wrong
 from app.ui.exchange_page import MAX_PASTE, InvitePage, JoinPage
+from app.ui.outside_words import in_user_language
 from app.ui.view_models import state_text, tr
 
 COMING = (CallState.CONNECTING, CallState.VERIFYING)
@@ -69,6 +70,10 @@ class Exchange:
         """Show what a clicked link holds; the user decides whether to join."""
         self.begin_join()
         self.join.invite.fill(link[:MAX_PASTE])
+        wrong = what_is_wrong(link[:MAX_PASTE])
+        if wrong:
+            self.join.show_error(in_user_language(wrong))
+            return
         self.join.show_status(
             tr("This invite came by a link. Join only whom you trust."), busy=False
         )

@@ -40,21 +40,21 @@ class MeterBoard(QWidget):
         self.intelligibility = IntelligibilityCard(self.history)
         self.link = LinkCard(self.history)
         self.delay = DelayCard()
-        self._cards = (self.rates, self.intelligibility, self.link, self.delay)
+        self.cards = (self.rates, self.intelligibility, self.link, self.delay)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GRID)
         self._columns = 0
         self._updates = self._kept = 0
         self._arrange(1)
-        for card in self._cards:
+        for card in self.cards:
             theme().dress(card)
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:
             return
         self._columns = columns
-        for number, card in enumerate(self._cards):
+        for number, card in enumerate(self.cards):
             self._grid.removeWidget(card)
             self._grid.addWidget(card, number // columns, number % columns)
             card.setMinimumHeight(CARD_HEIGHT if columns == 2 else LONE_CARD_HEIGHT)
@@ -76,7 +76,7 @@ class MeterBoard(QWidget):
         if not self.isVisible():
             return
         if turn == 0:
-            for card in self._cards:
+            for card in self.cards:
                 card.show_stats(stats)
         elif turn <= 3:
             card = (self.rates, self.intelligibility, self.link)[turn - 1]

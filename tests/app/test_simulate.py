@@ -120,16 +120,35 @@ def test_the_delay_log_says_when_everything_was_heard(pcm: Pcm, stream: EncodedS
         assert heard == sorted(heard)
 
 
+def said_again(stream: EncodedStream, times: int) -> EncodedStream:
+    """A longer call: the same words over and over."""
+    length_ms = stream.samples / 16.0
+    events = [
+        (
+            at_ms + turn * length_ms,
+            dataclasses.replace(
+                event,
+                index=event.index + turn * len(stream.events),
+                start_tick=event.start_tick + round(turn * length_ms / 10),
+            ),
+        )
+        for turn in range(times)
+        for at_ms, event in stream.events
+    ]
+    return dataclasses.replace(stream, events=tuple(events), samples=times * stream.samples)
+
+
 def test_half_the_packets_lost_costs_few_events(pcm: Pcm, stream: EncodedStream) -> None:
     lost = sent = 0
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         settings = SimulationSettings(loss=0.5, seed=seed, arms=("phonemes",))
-        figures = simulate(pcm, settings, stream=stream).report["phonemes"]
+        figures = simulate(np.tile(pcm, 3), settings, stream=said_again(stream, 3)).report[
+            "phonemes"
+        ]
         assert figures["packets_lost"] > 0.3 * figures["packets_sent"]
         lost += figures["events_lost"]
         sent += figures["events_sent"]
-    # The first seconds pass before the first report; a longer call does better.
-    assert lost <= 0.08 * sent
+    assert lost <= 0.05 * sent
 
 
 def test_one_packet_in_five_lost_costs_less_wire_than_opus(pcm: Pcm, stream: EncodedStream) -> None:
@@ -189,11 +208,12 @@ def test_a_link_that_never_delivers_is_silent_and_counted(pcm: Pcm, stream: Enco
         assert len(result.far[arm]) >= len(pcm)
 
 
-def test_silence_costs_next_to_nothing(stream: EncodedStream) -> None:
+@pytest.mark.parametrize("level", [1e-4, 6e-4])
+def test_silence_costs_next_to_nothing(level: float) -> None:
     rng = np.random.default_rng(1)
-    hush = (1e-4 * rng.standard_normal(6 * 16_000)).astype(np.float32)
-    report = simulate(hush, SimulationSettings(loss=0.0)).report
-    assert report["phonemes"]["payload_bps"] < 250
+    hush = (level * rng.standard_normal(6 * 16_000)).astype(np.float32)
+    report = simulate(hush, SimulationSettings(loss=0.0, arms=("phonemes",))).report
+    assert report["phonemes"]["payload_bps"] < 120
     assert np.isfinite(report["phonemes"]["delay_ms_median"])
 
 

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
 from app.ui.call_window import CallWindow
+from app.ui.theme import theme
 from tests.app.calls import make_call, talk
 from tests.speech import any_speech
 from tests.ui.conftest import MakeWindow
@@ -61,11 +62,13 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     assert page.header.badge.text() == "Synthetic voice"
     assert page.header.badge.isVisible()
 
-    # details open, everything painted: measured from here
+    # measured from here, opening the details included
+    qapp.handled = handled = []
     qtbot.mouseClick(page.header.light, LEFT)
     assert page.meters.isVisible()
     qtbot.wait(800)
-    qapp.handled = handled = []
+    theme().choose("dark")
+    qtbot.waitUntil(lambda: theme().settled, timeout=5000)
 
     qtbot.mouseClick(page.bar.switch.buttons["opus"], LEFT)
     qtbot.waitUntil(lambda: mine.stats().arm == "opus", timeout=5000)

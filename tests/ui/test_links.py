@@ -144,6 +144,14 @@ def test_a_link_is_shown_and_joined_only_by_a_press(
     mine.close()
 
 
+def test_a_damaged_link_is_explained_in_the_window(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.open_link("sottovoce:abcdefgh")
+    assert window.pages.currentWidget() is window.join
+    assert "copy" in window.join.error.text()
+    assert not window.join.invite.field.isReadOnly()
+
+
 def test_an_answer_on_the_clipboard_is_filled_in_where_it_is_waited_for(
     make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -175,7 +183,7 @@ def test_the_menu_entry_opens_links_and_can_be_taken_out(
     entry = desktop.entry_path().read_text()
     assert "MimeType=x-scheme-handler/sottovoce;" in entry
     start = next(line for line in entry.splitlines() if line.startswith("Exec="))
-    assert start.endswith(" %u")
+    assert start.endswith(" open --clicked %u")
     program = start.removeprefix("Exec=").split('"')[1]
     assert os.access(program, os.X_OK)
     assert desktop.icon_path().is_file()
