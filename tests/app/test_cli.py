@@ -19,8 +19,8 @@ from tests.speech import any_speech
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "gui", "open", "desktop", "call", "demo", "encode", "decode", "info", "morph", "simulate", "evaluate",
-    "doctor",
+    "gui", "open", "desktop", "call", "demo", "encode", "decode", "info", "morph", "simulate",
+    "evaluate", "doctor",
 )  # fmt: skip
 
 
