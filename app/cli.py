@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -31,6 +32,11 @@ Examples:
 
   sottovoce simulate talk.wav out --loss 0.5  what arrives over a terrible link
 """
+
+# typer brings click along, inside itself or beside it, as its version has it.
+CLICK_EXCEPTION: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 cli = typer.Typer(
     name="sottovoce",
@@ -73,6 +79,15 @@ def _complain(message: str) -> None:
     print(f"sottovoce: {line}", file=sys.stderr)
 
 
+def _wrong_usage(error: Any) -> str:
+    """typer's message as a sentence, and where the right usage stands."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sottovoce"
+    message = error.format_message().strip()
+    end = "" if message.endswith((".", "?", "!")) else "."
+    return f"{message[:1].upper()}{message[1:]}{end} `{command} --help` shows how it is used."
+
+
 def _one_thread_each() -> None:
     """Keep the numeric libraries to one thread: the models are small, a call has several threads
     of its own, and on a busy machine a pool of waiting ones makes everything ten times slower."""
@@ -103,9 +118,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if not os.environ.get("SOTTOVOCE_DEBUG"):
         warnings.simplefilter("ignore")  # libraries talking to their developers
     try:
-        # Usage errors, --help, Ctrl-C and a closed pipe are typer's; it leaves by SystemExit.
+        # --help and Ctrl-C return their code, a closed pipe leaves by SystemExit: typer's ways.
         given = sys.argv[1:] if arguments is None else arguments
-        cli(args=_with_command(given), prog_name="sottovoce")
+        left = cli(args=_with_command(given), prog_name="sottovoce", standalone_mode=False)
+        return left if isinstance(left, int) else 0
+    except CLICK_EXCEPTION as error:
+        _complain(_wrong_usage(error))
+        return error.exit_code
+    except typer.Abort:
+        return 130
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except SottovoceError as error:
@@ -124,7 +145,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         _internal_error(error)
         return 1
-    return 0
 
 
 def main() -> int:

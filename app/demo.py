@@ -141,7 +141,8 @@ class Demo:
             while self._going(end_s, REFRESH_S):
                 if time.monotonic() >= line_s:
                     line_s = time.monotonic() + LINE_S
-                    self.console.print(one_line([call.stats() for call in self.calls], NAMES))
+                    line = one_line([call.stats() for call in self.calls], NAMES)
+                    self.console.print(line, soft_wrap=True, highlight=False)
 
     def _view(self, end_s: float) -> RenderableType:
         left_s = max(0.0, end_s - time.monotonic())
@@ -223,11 +224,13 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     demo = Demo(options, console)
     if not windows:
         why = "" if has_display() else "No display here, so no window opens. "
-        console.print(f"{why}Meters follow; the bundle goes to [bold]{out}[/bold].", style="dim")
+        told = f"{why}Meters follow; the bundle goes to [bold]{out}[/bold]."
+        console.print(told, style="dim", soft_wrap=True)
     try:
         console.print(
             f"{NAMES[0]} is {demo.talkers[0]}, {NAMES[1]} is {demo.talkers[1]}. "
-            f"The link: {impairment_words(demo.link) or 'as it is'}. Loading the models …"
+            f"The link: {impairment_words(demo.link) or 'as it is'}. Loading the models …",
+            soft_wrap=True,
         )
         if windows:
             from app.demo_windows import run_with_windows
@@ -246,5 +249,6 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         demo.forget()
     for result in results:
         console.print(summary_table(result.title, result.bundle.summary))
-    console.print(f"Evaluation bundle: [bold]{out}[/bold] (open report.html in a browser)")
+    told = f"Evaluation bundle: [bold]{out}[/bold] (open report.html in a browser)"
+    console.print(told, soft_wrap=True)
     return 0

@@ -23,6 +23,11 @@ def _percent(share: float | None) -> str:
     return "…" if share is None else f"{100 * share:.0f} %"
 
 
+def _delay(ms: float) -> str:
+    """Nothing was heard yet where it is 0."""
+    return f"{ms:.0f}" if ms else "…"
+
+
 def _bar(dbfs: float) -> str:
     """-60 ... 0 dBFS as one of eight heights, twelve wide."""
     filled = max(0, min(12, round((dbfs + 60) / 5)))
@@ -52,7 +57,7 @@ def meters(stats: Sequence[CallStats], names: Sequence[str], left_s: float) -> R
                 _rate(rate.payload_bps),
                 _rate(rate.wire_bps),
                 _percent(heard.loss.get(arm)),
-                f"{delay_ms(heard, arm):.0f}",
+                _delay(delay_ms(heard, arm)),
                 _percent(heard.intelligibility[arm]),
                 style="cyan" if arm == "phonemes" else "",
             )
@@ -74,7 +79,7 @@ def one_line(stats: Sequence[CallStats], names: Sequence[str]) -> str:
     lines = []
     for far in (1, 0):
         heard = stats[far]
-        lines.append(f"{heard.seconds:5.1f} s {names[1 - far]}→{names[far]}: {one_way(heard)}")
+        lines.append(f"{heard.seconds:5.1f} s {names[1 - far]} → {names[far]}: {one_way(heard)}")
     return "\n".join(lines)
 
 
@@ -85,7 +90,7 @@ def one_way(heard: CallStats) -> str:
         rate = heard.rates[arm].received
         parts.append(
             f"{ARM_NAMES[arm]} {rate.payload_bps:.0f}/{rate.wire_bps:.0f} bit/s, "
-            f"loss {_percent(heard.loss.get(arm))}, {delay_ms(heard, arm):.0f} ms, "
+            f"loss {_percent(heard.loss.get(arm))}, {_delay(delay_ms(heard, arm))} ms, "
             f"understood {_percent(heard.intelligibility[arm])}"
         )
     return "; ".join(parts)

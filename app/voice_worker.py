@@ -156,7 +156,8 @@ class VoiceWorker:
             start = self._position - len(self._kept)
             first_tick = -(-start // HOP)
             pcm = self._kept[first_tick * HOP - start : whole]
-            events = [replace(e, start_tick=e.start_tick - first_tick) for e in self._events]
+            said = tuple(self._events)  # in one step: the engine worker goes on adding
+        events = [replace(e, start_tick=e.start_tick - first_tick) for e in said]
         if len(pcm) < SAMPLE_RATE_HZ:
             return
         result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS)

@@ -59,6 +59,9 @@ f0: correlation of log f0 where both are voiced. MSE-DTW: log-mel, nepers square
 time, one thread. Delay: algorithmic, without network. `best` hears words first
 (Whisper tiny.en, the judge itself: files only). `oracle` sends the transcript's phonemes
 (forced alignment) in place of the recognised ones, `copy` speaks the true mel through our vocoder.
+In speech: the bits of the frames
+or events in the speech portions, over those portions. Speech portions are talkspurts by the
+alignment with the transcript; a pause of less than 200 ms is part of one (ITU-T P.59).
 The WER judge shares its encoder with our recogniser's front end; hama, the PER judge, does not.
 """
 

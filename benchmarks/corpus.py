@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from engine.codec import BRIDGED_TICKS
 from engine.errors import SottovoceError
 from engine.events import TICK_MS, Pcm
 from engine.mel import SAMPLE_RATE_HZ
@@ -32,18 +33,33 @@ class Sample:
     def seconds(self) -> float:
         return len(self.pcm) / SAMPLE_RATE_HZ
 
+    def talkspurts(self) -> list[tuple[int, int]]:
+        """(first tick, end tick) of the speech portions, by the alignment.
+
+        As in ITU-T P.59 a pause of less than 200 ms belongs to the talkspurt it interrupts; longer
+        pauses and the silence before and after are no speech.
+        """
+        spurts: list[tuple[int, int]] = []
+        for phoneme, start, ticks in self.events:
+            if phoneme == "sil":
+                continue
+            if spurts and start - spurts[-1][1] < BRIDGED_TICKS:
+                spurts[-1] = (spurts[-1][0], start + ticks)
+            else:
+                spurts.append((start, start + ticks))
+        return spurts
+
     def speech_mask(self, hop: int) -> np.ndarray:
-        """[ceil(N / hop)] bool: which hops of ``hop`` samples hold speech, by the alignment."""
+        """[ceil(N / hop)] bool: which hops of ``hop`` samples lie in talkspurts."""
         mask = np.zeros(-(-len(self.pcm) // hop), bool)
         samples = SAMPLE_RATE_HZ * TICK_MS // 1000
-        for phoneme, start, ticks in self.events:
-            if phoneme != "sil":
-                mask[start * samples // hop : -(-(start + ticks) * samples // hop)] = True
+        for start, end in self.talkspurts():
+            mask[start * samples // hop : -(-end * samples // hop)] = True
         return mask
 
     @property
     def speech_seconds(self) -> float:
-        return sum(t for p, _, t in self.events if p != "sil") * TICK_MS / 1000
+        return sum(end - start for start, end in self.talkspurts()) * TICK_MS / 1000
 
 
 def load_set(name: str = "readers", limit: int | None = None) -> list[Sample]:

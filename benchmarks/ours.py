@@ -53,14 +53,18 @@ def _streamed(sample_id: str, data: bytes) -> tuple[EncodedSpeech, float, float]
 
 
 def _coded(
-    encoded: EncodedSpeech, encode_seconds: float, delay_ms: float | None, own: bool
+    sample: Sample,
+    encoded: EncodedSpeech,
+    encode_seconds: float,
+    delay_ms: float | None,
+    own: bool,
 ) -> Coded:
     began = time.process_time()
     pcm = _codec().decode(encoded)
     return Coded(
         pcm,
         float(encoded.payload_bits),
-        float(encoded.payload_bits),  # silence costs next to nothing: all of it counts as speech
+        _speech_bits(sample, encoded),
         encode_seconds,
         time.process_time() - began,
         None if delay_ms is None else delay_ms + SpeechDecoder.LOOKAHEAD_MS,
@@ -69,12 +73,19 @@ def _coded(
     )
 
 
+def _speech_bits(sample: Sample, encoded: EncodedSpeech) -> float:
+    """Bits of the events that touch a talkspurt, as for the peers' frames."""
+    mask = sample.speech_mask(HOP)
+    bits = zip(encoded.events, encoded.event_bits(), strict=True)
+    return float(sum(cost for event, cost in bits if mask[event.start_tick : event.end_tick].any()))
+
+
 def streaming(layers: int) -> Coder:
     """What a call sends with ``layers`` articulation layers."""
 
     def run(sample: Sample) -> Coded:
         full, spent, delay_ms = _streamed(sample.id, sample.pcm.tobytes())
-        return _coded(full.with_layers(layers), spent, delay_ms, own=True)
+        return _coded(sample, full.with_layers(layers), spent, delay_ms, own=True)
 
     return run
 
@@ -94,7 +105,7 @@ def oracle(layers: int) -> Coder:
             ]
         began = time.process_time()
         encoded = _codec().encode(sample.pcm, layers=layers, events=segments)
-        return _coded(encoded, time.process_time() - began, None, own=False)
+        return _coded(sample, encoded, time.process_time() - began, None, own=False)
 
     return run
 
@@ -105,7 +116,7 @@ def best(layers: int) -> Coder:
     def run(sample: Sample) -> Coded:
         began = time.process_time()
         encoded = _codec().encode(sample.pcm, layers=layers, recognizer="best")
-        return _coded(encoded, time.process_time() - began, None, own=True)
+        return _coded(sample, encoded, time.process_time() - began, None, own=True)
 
     return run
 

@@ -1,6 +1,6 @@
 """What the packet policy chooses over loss and bursts, and what that choice delivers.
 
-No audio: events are drawn from the bitstream's own probability tables, or with ``--clips`` are those
+No audio: events are drawn from the bitstream's own odds, or with ``--clips`` are those
 that the live encoder finds in recordings, when it finds them. They cross a simulated link and are
 played out on a virtual clock. Prints a Markdown table and writes a plot. Run
 ``python -m benchmarks.packet_policy --help``.
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.bitstream import walk_block
+from engine.bitstream import BlockModel, walk_block
 from engine.errors import SottovoceError
 from engine.events import TICK_MS, PhonemeEvent
 from engine.playout import Playout, PlayoutAction
-from engine.probability import MAX_BLOCK_EVENTS, SHAPES, Tables, default_tables
+from engine.probability import MAX_BLOCK_EVENTS, Odds
 from transport.depacketizer import Depacketizer
 from transport.impair import Impairment, ImpairmentSettings
 from transport.link import MediaPacket
@@ -45,34 +45,33 @@ QUIET_MS = 400.0  # a pause longer than that does not count as talking
 
 
 class TalkerSampler:
-    """A field coder that draws symbols: events with exactly the statistics of the tables."""
+    """A field coder that draws symbols: events with exactly the statistics of the odds."""
 
-    def __init__(self, tables: Tables, seed: int) -> None:
-        self._tables = tables
+    def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
+    def code(self, field: str, odds: Odds, symbol: int) -> int:
         if field == "count":
             return MAX_BLOCK_EVENTS - 1
+        if field == "grid":
+            return 1  # as all that is spoken live
         if field == "layers":
             return 3
         if field == "hole_exponent":
-            return int(self._rng.integers(3, 7))  # 80 ms ... 1.3 s between sentences
-        return int(
-            self._rng.choice(SHAPES[field][-1], p=self._tables.probabilities(field, context))
-        )
+            return int(self._rng.integers(2, 6))  # 80 ms ... 1.3 s between sentences
+        return int(self._rng.choice(len(odds.weights), p=odds.probabilities))
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         return int(self._rng.integers(levels))
 
 
-def talk(seconds: float, seed: int, tables: Tables | None = None) -> list[PhonemeEvent]:
+def talk(seconds: float, seed: int, model: BlockModel | None = None) -> list[PhonemeEvent]:
     """At least ``seconds`` of events, indices from 0."""
-    sampler = TalkerSampler(tables or default_tables(), seed)
+    sampler = TalkerSampler(seed)
     events: list[PhonemeEvent] = []
     tick = 0
     while tick * TICK_MS < seconds * 1000.0:
-        events += walk_block(sampler, len(events), tick)
+        events += walk_block(sampler, len(events), tick, (), model, events)
         tick = events[-1].end_tick
     return events
 

@@ -1,4 +1,4 @@
-"""Phoneme events ↔ bits: range coding with trained tables; every block decodes alone.
+"""Phoneme events ↔ bits: range coding with trained odds; every packet's block decodes alone.
 
 ``encode_block`` writes up to 64 consecutive events in as few whole bytes as name them;
 ``decode_block`` reads them back or refuses. Index and start of the first event travel outside the
@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import constriction
 import numpy as np
 
 from engine.errors import SottovoceError
+from engine.event_odds import EventNetwork, EventOdds, default_network
 from engine.events import (
     CODE_LEVELS,
     ENERGY_LEVELS,
@@ -27,23 +29,33 @@ from engine.events import (
 )
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.probability import (
-    ENERGY_BANDS,
     HOLE_EXPONENTS,
     MAX_BLOCK_EVENTS,
-    NO_CLASS,
-    NO_ENERGY,
-    NO_PHONEME,
-    NO_PITCH,
-    PHONEME_CLASS,
-    RATES,
+    NO_LAYERS,
+    Odds,
     Tables,
     default_tables,
 )
 
-MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * 20  # the costliest event takes about 150 bits
+MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * 30  # the costliest event takes about 230 bits
+KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing new
 _WORD_BYTES = 4
 _BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
+
+
+@dataclass(frozen=True, slots=True)
+class BlockModel:
+    """Everything both ends must share."""
+
+    tables: Tables
+    network: EventNetwork
+
+
+@lru_cache(maxsize=1)
+def default_model() -> BlockModel:
+    """What ships with the program. Raises WeightsError when missing or altered."""
+    return BlockModel(default_tables(), default_network())
 
 
 class BlockError(SottovoceError):
@@ -53,7 +65,7 @@ class BlockError(SottovoceError):
 class FieldCoder(Protocol):
     """Writer, reader or counter of symbols: ``code`` returns the symbol that now holds."""
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int: ...
+    def code(self, field: str, odds: Odds, symbol: int) -> int: ...
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int: ...
 
@@ -61,12 +73,12 @@ class FieldCoder(Protocol):
 class BitCounter:
     """Adds up what symbols cost, by field, without writing them."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self) -> None:
         self.bits: dict[str, float] = {}
+        self.total_bits = 0.0
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
-        self._add(field, self._tables.cost_bits(field, context, symbol))
+    def code(self, field: str, odds: Odds, symbol: int) -> int:
+        self._add(field, odds.bits(symbol))
         return symbol
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
@@ -75,21 +87,33 @@ class BitCounter:
 
     def _add(self, field: str, bits: float) -> None:
         self.bits[field] = self.bits.get(field, 0.0) + bits
+        self.total_bits += bits
 
-    @property
-    def total_bits(self) -> float:
-        return sum(self.bits.values())
+
+class _EventCounter(BitCounter):
+    """Keeps the events' bits apart; what frames the block belongs to none, a hole to the pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[float] = []
+
+    def _add(self, field: str, bits: float) -> None:
+        super()._add(field, bits)
+        if field == "phoneme":  # every event begins with it
+            self.events.append(0.0)
+        if self.events:
+            self.events[-2 if field.startswith("hole") else -1] += bits
 
 
 class _Writer(BitCounter):
-    def __init__(self, tables: Tables) -> None:
-        super().__init__(tables)
+    def __init__(self) -> None:
+        super().__init__()
         self.encoder = constriction.stream.queue.RangeEncoder()
         self.written: list[tuple[Any, int]] = []
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
-        self._write(self._tables.model(field, context), symbol)
-        return super().code(field, context, symbol)
+    def code(self, field: str, odds: Odds, symbol: int) -> int:
+        self._write(odds.model, symbol)
+        return super().code(field, odds, symbol)
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         self._write(constriction.stream.model.Uniform(levels), symbol)
@@ -127,18 +151,27 @@ class _Writer(BitCounter):
             return False
 
 
-class _Reader(BitCounter):
-    def __init__(self, tables: Tables, data: bytes) -> None:
-        super().__init__(tables)
-        self._decoder = _decoder(data)
+class _OverrunError(Exception):
+    """More was decoded than the bytes can hold."""
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
-        symbol = int(self._decoder.decode(self._tables.model(field, context)))
-        return super().code(field, context, symbol)
+
+class _Reader(BitCounter):
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._decoder = _decoder(data)
+        self._end_bits = 8.0 * (len(data) + 1)
+
+    def code(self, field: str, odds: Odds, symbol: int) -> int:
+        return super().code(field, odds, int(self._decoder.decode(odds.model)))
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         symbol = int(self._decoder.decode(constriction.stream.model.Uniform(levels)))
         return super().code_uniform(field, levels, symbol)
+
+    def _add(self, field: str, bits: float) -> None:
+        super()._add(field, bits)
+        if self.total_bits >= self._end_bits:  # no use in reading on
+            raise _OverrunError
 
 
 def _decoder(data: bytes) -> Any:
@@ -153,80 +186,88 @@ def _shortest_bytes(information_bits: float) -> int:
 
 @dataclass(slots=True)
 class _Context:
-    """What the next event's fields depend on: everything comes from this block."""
+    """What the next event's fields depend on besides ``odds``: everything comes from this block."""
 
+    odds: EventOdds
     end_tick: int
     grid_ticks: int
     """2 when every boundary of the block lies on a 20 ms grid, as the live recogniser's do."""
-    phoneme: int = NO_PHONEME
-    phoneme_before: int = NO_PHONEME
-    duration_ticks: int = 0
-    voicing: int = 2  # 0 unvoiced, 1 voiced, 2 first event
-    pitch: int = NO_PITCH
-    energy: int = NO_ENERGY
-    layers: int = MAX_LAYERS + 1
+    before: PhonemeEvent | None = None
+    layers: int = NO_LAYERS
+    """Of the newest event that was no silence."""
 
-    @property
-    def manner(self) -> int:
-        return NO_CLASS if self.phoneme == NO_PHONEME else PHONEME_CLASS[self.phoneme]
-
-    @property
-    def rate(self) -> int:
-        return min(RATES - 1, (self.duration_ticks + 4) // 5)
+    def read(self, event: PhonemeEvent, hole: bool) -> None:
+        """``event`` is known: what follows depends on it."""
+        e = event
+        self.odds.advance(e.phoneme, hole, e.duration_ticks, e.voiced, e.energy, e.pitch)
+        self.end_tick, self.before = e.end_tick, e
+        if not e.is_silence:
+            self.layers = len(e.codes)
 
 
 def walk_block(
-    coder: FieldCoder, first_index: int, first_tick: int, events: Sequence[PhonemeEvent] = ()
+    coder: FieldCoder,
+    first_index: int,
+    first_tick: int,
+    events: Sequence[PhonemeEvent] = (),
+    model: BlockModel | None = None,
+    known: Sequence[PhonemeEvent] = (),
 ) -> list[PhonemeEvent]:
     """Pass every field of ``events`` (codes already cut to the layers wanted) through ``coder``.
 
     A reader takes no events: what it decodes is returned. At most MAX_BLOCK_EVENTS events.
+    ``known``: events before them that both sides have.
     """
-    count = coder.code("count", (), len(events) - 1) + 1
+    model = model or default_model()
+    tables = model.tables
+    count = coder.code("count", tables.odds("count"), len(events) - 1) + 1
     even = all(e.duration_ticks % 2 == 0 and (e.start_tick - first_tick) % 2 == 0 for e in events)
-    context = _Context(first_tick, 1 + coder.code("grid", (), int(even)))
+    even = bool(coder.code("grid", tables.odds("grid"), int(even)))
+    context = _Context(EventOdds(model.network, even), first_tick, 1 + even)
+    for event in known[-KNOWN_EVENTS:]:
+        context.read(event, context.before is not None and event.start_tick > context.end_tick)
+    context.end_tick, context.before = first_tick, None
     template = PhonemeEvent(first_index, SILENCE, first_tick, 1)
     walked = []
     for position in range(count):
         event = events[position] if events else template
-        walked.append(_walk_event(coder, context, event, first_index + position))
+        walked.append(_walk_event(coder, tables, context, event, first_index + position))
     return walked
 
 
 def _walk_event(
-    coder: FieldCoder, context: _Context, event: PhonemeEvent, index: int
+    coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent, index: int
 ) -> PhonemeEvent:
-    phoneme = coder.code("phoneme", (context.phoneme_before, context.phoneme), event.phoneme)
-    manner = PHONEME_CLASS[phoneme]
-    start_tick = context.end_tick + _walk_hole(coder, context, event)
-    duration_ticks = _walk_duration(coder, context, event, phoneme)
-    voiced = bool(
-        coder.code("voiced", (context.voicing, context.manner, phoneme), int(event.voiced))
-    )
-    pitch = _walk_pitch(coder, context, event) if voiced else (0, 0)
-    energy = _walk_energy(coder, context, event, voiced, manner)
-    layers = coder.code("layers", (context.layers,), len(event.codes))
-    given = event.codes + (0,) * MAX_LAYERS
-    codes = tuple(coder.code("code", (layer, manner), given[layer]) for layer in range(layers))
-    context.phoneme_before = context.phoneme
-    context.phoneme = phoneme
-    context.end_tick = start_tick + duration_ticks
-    context.duration_ticks = duration_ticks
-    context.voicing = int(voiced)
-    context.pitch = pitch[1] if voiced else context.pitch
-    context.energy = energy
-    context.layers = layers
-    return PhonemeEvent(index, phoneme, start_tick, duration_ticks, voiced, pitch, energy, codes)
+    odds, grid_ticks = context.odds, context.grid_ticks
+    phoneme = coder.code("phoneme", odds.phoneme(), event.phoneme)
+    hole_ticks = _walk_hole(coder, tables, context, event)
+    step = coder.code("duration", odds.duration(phoneme), event.duration_ticks // grid_ticks - 1)
+    ticks = (step + 1) * grid_ticks
+    voiced = bool(coder.code("voiced", odds.voiced(phoneme, ticks), int(event.voiced)))
+    energy = coder.code("energy", odds.energy(phoneme, ticks, voiced), event.energy)
+    pitch = (0, 0)
+    if voiced:
+        first = coder.code("pitch_first", odds.pitch_first(phoneme, energy), event.pitch[0])
+        given = odds.pitch_second(phoneme, ticks, first)
+        pitch = (first, coder.code("pitch_second", given, event.pitch[1]))
+    codes = _walk_codes(coder, tables, context, event, phoneme)
+    start_tick = context.end_tick + hole_ticks
+    walked = PhonemeEvent(index, phoneme, start_tick, ticks, voiced, pitch, energy, codes)
+    context.read(walked, hole_ticks > 0)
+    return walked
 
 
-def _walk_hole(coder: FieldCoder, context: _Context, event: PhonemeEvent) -> int:
+def _walk_hole(coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent) -> int:
     """Silence that nobody sent, between two events: a flag, then Elias-gamma in grid steps."""
-    if context.phoneme == NO_PHONEME:
+    before = context.before
+    if before is None:
         return 0
     steps = (event.start_tick - context.end_tick) // context.grid_ticks
-    if not coder.code("hole", (int(context.phoneme == SILENCE),), int(steps > 0)):
+    given = int(before.is_silence), int(before.duration_ticks == MAX_EVENT_TICKS)
+    if not coder.code("hole", tables.odds("hole", given), int(steps > 0)):
         return 0
-    exponent = coder.code("hole_exponent", (), max(steps, 1).bit_length() - 1)
+    longest = max(steps, 1).bit_length() - 1
+    exponent = coder.code("hole_exponent", tables.odds("hole_exponent"), longest)
     low_bits = 0
     for shift in range(0, exponent, _BYPASS_BITS):
         levels = 1 << min(_BYPASS_BITS, exponent - shift)
@@ -234,37 +275,36 @@ def _walk_hole(coder: FieldCoder, context: _Context, event: PhonemeEvent) -> int
     return ((1 << exponent) + low_bits) * context.grid_ticks
 
 
-def _walk_duration(coder: FieldCoder, context: _Context, event: PhonemeEvent, phoneme: int) -> int:
-    given = (context.manner, context.rate, phoneme)
-    if context.grid_ticks == 1:
-        return 1 + coder.code("duration", given, event.duration_ticks - 1)
-    return 2 + 2 * coder.code("duration_even", given, event.duration_ticks // 2 - 1)
+def _walk_codes(
+    coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent, phoneme: int
+) -> tuple[int, ...]:
+    given = int(phoneme == SILENCE), context.layers  # silence carries no codes
+    layers = coder.code("layers", tables.odds("layers", given), len(event.codes))
+    codes = event.codes + (0,) * MAX_LAYERS
+    return tuple(
+        coder.code(f"code_{layer + 1}", tables.odds("code", (layer, phoneme)), codes[layer])
+        for layer in range(layers)
+    )
 
 
-def _walk_pitch(coder: FieldCoder, context: _Context, event: PhonemeEvent) -> tuple[int, int]:
-    first = coder.code("pitch_first", (context.voicing & 1, context.pitch), event.pitch[0])
-    step = 0 if context.pitch == NO_PITCH else min(max(first - context.pitch, -2), 2)
-    return first, coder.code("pitch_second", (step + 2, first), event.pitch[1])
-
-
-def _walk_energy(
-    coder: FieldCoder, context: _Context, event: PhonemeEvent, voiced: bool, manner: int
-) -> int:
-    if context.energy == NO_ENERGY:
-        return coder.code("energy_first", (int(voiced), manner), event.energy)
-    band = context.energy * ENERGY_BANDS // ENERGY_LEVELS
-    given = (band, int(voiced), context.manner, manner)
-    step = coder.code("energy_step", given, event.energy - context.energy + ENERGY_LEVELS - 1)
-    return min(max(context.energy + step - ENERGY_LEVELS + 1, 0), ENERGY_LEVELS - 1)
+def event_bits(events: Sequence[PhonemeEvent], known: Sequence[PhonemeEvent] = ()) -> list[float]:
+    """What each event of a block costs with the codes it has; a hole counts with what it follows."""
+    counter = _EventCounter()
+    walk_block(counter, events[0].index, events[0].start_tick, events, None, known)
+    return counter.events
 
 
 def encode_block(
-    events: Sequence[PhonemeEvent], layers: Sequence[int], tables: Tables | None = None
+    events: Sequence[PhonemeEvent],
+    layers: Sequence[int],
+    model: BlockModel | None = None,
+    known: Sequence[PhonemeEvent] = (),
 ) -> bytes:
     """Write consecutive events as one block; no events make an empty one.
 
-    ``layers[i]`` articulation codes of ``events[i]`` are written. Raises BlockError when the events
-    are too many, not consecutive, overlap, or hold a value off its scale.
+    ``layers[i]`` articulation codes of ``events[i]`` are written. ``known``: what the reader has of
+    the events before, as it has it; in packets nothing, in files the last block. Raises BlockError
+    when the events are too many, not consecutive, overlap, or hold a value off its scale.
     """
     if not events:
         return b""
@@ -277,8 +317,8 @@ def encode_block(
         hole_ticks = after.start_tick - before.end_tick
         if after.index != before.index + 1 or not 0 <= hole_ticks < 1 << HOLE_EXPONENTS:
             raise BlockError(f"Events {before.index} and {after.index} do not follow one another.")
-    writer = _Writer(tables or default_tables())
-    walk_block(writer, cut[0].index, cut[0].start_tick, cut)
+    writer = _Writer()
+    walk_block(writer, cut[0].index, cut[0].start_tick, cut, model, known)
     return writer.to_bytes()
 
 
@@ -303,21 +343,24 @@ def _checked(event: PhonemeEvent, layers: int) -> PhonemeEvent:
 
 
 def decode_block(
-    data: bytes, first_index: int, first_tick: int, tables: Tables | None = None
+    data: bytes,
+    first_index: int,
+    first_tick: int,
+    model: BlockModel | None = None,
+    known: Sequence[PhonemeEvent] = (),
 ) -> list[PhonemeEvent] | None:
     """Read a block back; None when the bytes cannot be one. Bounded work, never raises.
 
-    The length must fit the information decoded, so random bytes are nearly always refused.
+    ``known``: as given to the writer. The length must fit the information decoded, so random bytes
+    are nearly always refused.
     """
     if not data:
         return []
     if len(data) > MAX_BLOCK_BYTES:
         return None
-    reader = _Reader(tables or default_tables(), data)
+    reader = _Reader(data)
     try:
-        events = walk_block(reader, first_index, first_tick)
-    except AssertionError:  # how the library reports a state no encoder can reach
+        events = walk_block(reader, first_index, first_tick, (), model, known)
+    except (_OverrunError, AssertionError):  # the latter: a state no encoder can reach
         return None
-    if not _shortest_bytes(reader.total_bits) <= len(data) <= (reader.total_bits + _SLACK_BITS) / 8:
-        return None
-    return events
+    return events if 8 * len(data) <= reader.total_bits + _SLACK_BITS else None

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bitstream import decode_block, encode_block
+from engine.bitstream import decode_block, encode_block, event_bits
 from engine.decoder import SpeechDecoder
 from engine.describe import Segment, describe, event_latents
 from engine.errors import SottovoceError
@@ -35,7 +35,7 @@ from engine.synthesizer import SpokenEvent
 F32 = NDArray[np.float32]
 
 MAGIC = b"SOTV"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER = struct.Struct("<4sBBII")  # magic, version, descriptor bytes, samples, events
 BLOCK = struct.Struct("<IH")  # ticks of silence before the block, its bytes
 CHECKSUM = struct.Struct("<I")  # CRC-32 of everything before it
@@ -45,6 +45,7 @@ MAX_SAMPLES = MAX_SECONDS * SAMPLE_RATE_HZ
 MAX_EVENTS = MAX_SAMPLES // HOP  # one event lasts a tick at least
 MAX_FILE_BYTES = 16 * 1024 * 1024
 RECOGNIZERS = ("streaming", "best")
+BRIDGED_TICKS = 20  # pauses that belong to a talkspurt are shorter (ITU-T P.59)
 OVERHANG_TICKS = 20  # how far the last event may reach beyond the last sample
 PIECE = SAMPLE_RATE_HZ  # samples the encoder is fed at a time
 
@@ -70,8 +71,14 @@ class EncodedSpeech:
 
     @property
     def speech_seconds(self) -> float:
-        """What the events other than silence cover."""
-        return sum(e.duration_ticks for e in self.events if not e.is_silence) * HOP / SAMPLE_RATE_HZ
+        """How long the talkspurts last together: pauses of less than 200 ms are part of one."""
+        ticks, end = 0, -BRIDGED_TICKS
+        for event in self.events:
+            if not event.is_silence:
+                pause = event.start_tick - end
+                ticks += event.duration_ticks + (pause if pause < BRIDGED_TICKS else 0)
+                end = event.end_tick
+        return ticks * HOP / SAMPLE_RATE_HZ
 
     @property
     def payload_bits(self) -> int:
@@ -89,8 +96,17 @@ class EncodedSpeech:
 
     @property
     def speech_bits_per_second(self) -> float:
-        """Event bits over the speech portions alone; 0 where nobody speaks."""
+        """All event bits, those of pauses too, over ``speech_seconds``; 0 where nobody speaks."""
         return self.payload_bits / self.speech_seconds if self.speech_seconds else 0.0
+
+    def event_bits(self) -> list[float]:
+        """What each event costs; together ``payload_bits``, for framing is shared by all."""
+        bits: list[float] = []
+        for start in range(0, len(self.events), BLOCK_EVENTS):
+            known = self.events[max(0, start - BLOCK_EVENTS) : start]
+            bits += event_bits(self.events[start : start + BLOCK_EVENTS], known)
+        share = self.payload_bits / sum(bits) if bits else 1.0
+        return [share * own for own in bits]
 
     def with_layers(self, layers: int) -> EncodedSpeech:
         """The same recording with at most ``layers`` articulation codes an event."""
@@ -116,7 +132,8 @@ class EncodedSpeech:
         blocks, previous_end = [], 0
         for start in range(0, len(self.events), BLOCK_EVENTS):
             part = self.events[start : start + BLOCK_EVENTS]
-            data = encode_block(part, [len(event.codes) for event in part])
+            known = self.events[max(0, start - BLOCK_EVENTS) : start]
+            data = encode_block(part, [len(event.codes) for event in part], known=known)
             blocks.append((part[0].start_tick - previous_end, data))
             previous_end = part[-1].end_tick
         return blocks
@@ -130,8 +147,12 @@ class EncodedSpeech:
             raise SottoError("This is no .sotto file: choose one that `sottovoce encode` wrote.")
         body, (checksum,) = data[: -CHECKSUM.size], CHECKSUM.unpack(data[-CHECKSUM.size :])
         _, version, descriptor_bytes, samples, count = HEADER.unpack_from(body)
-        if version != FORMAT_VERSION:
+        if version > FORMAT_VERSION:
             raise SottoError(f"This .sotto file has format {version}: update Sottovoce to read it.")
+        if version < FORMAT_VERSION:
+            raise SottoError(
+                f"This .sotto file has the old format {version}: encode the recording again."
+            )
         if zlib.crc32(body) != checksum:
             raise SottoError("This .sotto file is damaged: get a fresh copy or encode it again.")
         position = HEADER.size + descriptor_bytes
@@ -160,7 +181,8 @@ class EncodedSpeech:
             position += size
             first_tick = tick + gap_ticks
             fits = len(block) == size > 0 and first_tick <= last_tick
-            part = decode_block(block, len(events), first_tick) if fits else None
+            known = events[-BLOCK_EVENTS:]
+            part = decode_block(block, len(events), first_tick, known=known) if fits else None
             if not part or part[-1].end_tick > last_tick or len(events) + len(part) > count:
                 raise SottoError(
                     "This .sotto file holds a block that makes no sense: encode it again."

@@ -1,7 +1,8 @@
-"""Comfort noise that costs nothing: once a silence has settled, its last second goes round.
+"""Comfort noise that costs nothing: once a silence has settled, its last second is played on.
 
 A vocoder spends as much on noise as on speech. This keeps what it made of a settled silence and
-plays it again and again, with cross-fades of one tick at every seam, so that a pause costs a copy.
+plays pieces of it in ever another order, with cross-fades of one tick at every seam, so that a
+pause costs a copy and no ear finds a period in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 from engine.events import Pcm
 from engine.mel import HOP
 
-LOOP_TICKS: Final = 100  # a second of noise: too long to be heard going round
+LOOP_TICKS: Final = 100  # a second of noise
+PIECES: Final = 16  # of it, in another order: some ten seconds before anything repeats
+SEED: Final = 20_203
 FADE: Final = HOP  # samples of a cross-fade
 _TURN = np.linspace(0.0, np.pi / 2, FADE, endpoint=False, dtype=np.float32)
 _FADE_IN, _FADE_OUT = np.sin(_TURN), np.cos(_TURN)  # equal power: the noises are unrelated
@@ -24,6 +27,24 @@ def crossfade(old: Pcm, new: Pcm) -> Pcm:
     mixed = new.copy()
     mixed[:FADE] = old * _FADE_OUT + new[:FADE] * _FADE_IN
     return mixed
+
+
+def shuffled(base: Pcm) -> Pcm:
+    """``base`` [N], whose end leads to its start, and then PIECES of it; the end leads to the start.
+
+    Only the first FADE samples are not those of ``base``: they follow the last piece.
+    """
+    dice = np.random.default_rng(SEED)
+
+    def take(begin: int, count: int) -> Pcm:
+        return np.take(base, np.arange(begin, begin + count), mode="wrap")
+
+    pieces, after = [base], take(0, FADE)
+    for _ in range(PIECES):
+        begin, count = int(dice.integers(len(base))), int(dice.integers(len(base) // 4, len(base)))
+        pieces.append(crossfade(after, take(begin, count)))
+        after = take(begin + count, FADE)
+    return crossfade(after, np.concatenate(pieces))
 
 
 class ComfortLoop:
@@ -48,9 +69,10 @@ class ComfortLoop:
         if self._missing > 0:
             return pcm
         whole = np.concatenate(self._made)
-        self._loop = crossfade(whole[-FADE:], whole[:-FADE])
+        base = crossfade(whole[-FADE:], whole[:-FADE])
+        self._loop = shuffled(base)
         self._made, self._at = [], FADE
-        return np.concatenate([pcm[:-FADE], self._loop[:FADE]])
+        return np.concatenate([pcm[:-FADE], base[:FADE]])
 
     def play(self, samples: int) -> Pcm:
         """The next ``samples`` of the noise. Only when nothing is missing."""

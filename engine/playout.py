@@ -22,6 +22,8 @@ from engine.synthesizer import SpokenEvent
 BUFFER_EVENTS: Final = 512
 LATENESS_EVENTS: Final = 256  # about 22 s of speech: older arrivals are forgotten
 QUANTILE: Final = 0.95  # the few later ones stretch the phoneme before them
+PATIENT_QUANTILE: Final = 0.97  # where arrivals vary so much that stretching would be heard
+VARIED_MS: Final = (200.0, 400.0)  # from the median to QUANTILE: patience grows between the two
 MARGIN_MS: Final = 5.0
 FIRST_MARGIN_MS: Final = 60.0  # until FIRST_EVENTS have shown how regular the link is
 FIRST_EVENTS: Final = 24
@@ -104,9 +106,16 @@ class ArrivalHistory:
         known = self._sorted
         if not known:
             return None
-        late_ms = known[min(len(known) - 1, math.ceil(QUANTILE * len(known)) - 1)]
+        late_ms = self._quantile_ms(QUANTILE)
+        low_ms, high_ms = VARIED_MS
+        varied = min(max((late_ms - self.median_ms - low_ms) / (high_ms - low_ms), 0.0), 1.0)
+        late_ms += varied * (self._quantile_ms(PATIENT_QUANTILE) - late_ms)
         margin_ms = MARGIN_MS if len(known) >= FIRST_EVENTS else FIRST_MARGIN_MS
         return min(late_ms + margin_ms, known[0] + MAX_OFFSET_SPAN_MS)
+
+    def _quantile_ms(self, quantile: float) -> float:
+        known = self._sorted
+        return known[min(len(known) - 1, math.ceil(quantile * len(known)) - 1)]
 
     @property
     def patience_ticks(self) -> int:

@@ -36,7 +36,7 @@ def predict_event(
     spoken = [event for event in neighbours if not event.is_silence] or neighbours
     energy = round(sum(event.energy for event in spoken) / len(spoken)) if spoken else 0
     pitches = [event.pitch[1 if event is previous else 0] for event in neighbours if event.voiced]
-    usually_voiced = tables.probabilities("voiced", (2, NO_CLASS, phoneme))[1] >= 0.5
+    usually_voiced = tables.odds("voiced", (phoneme,)).probabilities[1] >= 0.5
     voiced = bool(pitches) and bool(usually_voiced)
     pitch = (pitches[0], pitches[-1]) if voiced else (0, 0)
     return PhonemeEvent(index, phoneme, start_tick, duration_ticks, voiced, pitch, energy)

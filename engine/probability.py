@@ -1,12 +1,14 @@
-"""Trained probability tables: how likely each symbol of the bitstream is in its context.
+"""Trained probability tables: how likely values are in the few situations that can be listed.
 
-Tables of bytes come in (``assets/models/tables.safetensors``), entropy models for the range coder and
-their costs in bits go out. Both ends of a call must hold the same tables, so what the coder sees is
-made from integers alone and does not depend on the platform's rounding.
+Counts as bytes come in (``assets/models/tables.safetensors``), the range coder's odds come out: of what
+frames a block (its length, its grid, holes, layers), of articulation codes, and the statistics of
+neighbours that concealment guesses with. Both ends of a call must hold the same tables, so odds are
+whole numbers and do not depend on the platform's rounding.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -15,14 +17,13 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.events import CODE_LEVELS, ENERGY_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS, PITCH_LEVELS
+from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS
 from engine.phonemes import N_PHONEMES, PHONEME_ID, PHONEMES, VOWELS
 from engine.weights import WeightsError, load_weights
 
 MAX_BLOCK_EVENTS: Final = 64
 STEPS_PER_BIT: Final = 12  # a cost fits a byte: the rarest symbol takes 21 bits
 RATES: Final = 4  # classes of the previous event's duration
-ENERGY_BANDS: Final = 6
 HOLE_EXPONENTS: Final = 24  # a hole of up to 2 ** 24 ticks (46 h)
 
 _CLASS_MEMBERS: Final = (
@@ -41,32 +42,55 @@ def _classes() -> tuple[int, ...]:
 PHONEME_CLASS: Final = _classes()
 """Manner class of each phoneme id: contexts that are too rare by phoneme are counted by class."""
 
-NO_PHONEME: Final = N_PHONEMES  # context of a block's first event
+NO_PHONEME: Final = N_PHONEMES  # context of what begins
 NO_CLASS: Final = N_CLASSES
-NO_PITCH: Final = PITCH_LEVELS
-NO_ENERGY: Final = -1
+NO_LAYERS: Final = MAX_LAYERS + 1  # nothing was spoken yet
 
 SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "count": (MAX_BLOCK_EVENTS,),
     "grid": (2,),
-    "phoneme": (N_PHONEMES + 1, N_PHONEMES + 1, N_PHONEMES),  # one before, previous
-    "hole": (2, 2),  # previous is silence
+    "hole": (2, 2, 2),  # previous is silence, previous is as long as events get
     "hole_exponent": (HOLE_EXPONENTS,),
+    "layers": (2, MAX_LAYERS + 2, MAX_LAYERS + 1),  # this is silence, layers spoken last
+    "code": (MAX_LAYERS, N_PHONEMES, CODE_LEVELS),
+    # What concealment asks: nothing is coded with these.
+    "phoneme": (N_PHONEMES + 1, N_PHONEMES + 1, N_PHONEMES),  # one before, previous
     "duration": (N_CLASSES + 1, RATES, N_PHONEMES, MAX_EVENT_TICKS),  # previous class, rate, this
-    "duration_even": (N_CLASSES + 1, RATES, N_PHONEMES, MAX_EVENT_TICKS // 2),
-    "voiced": (3, N_CLASSES + 1, N_PHONEMES, 2),  # previous voicing, previous class, this
-    "pitch_first": (2, PITCH_LEVELS + 1, PITCH_LEVELS),  # previous voiced, last pitch
-    "pitch_second": (5, PITCH_LEVELS, PITCH_LEVELS),  # step to the first point, first point
-    "energy_first": (2, N_CLASSES, ENERGY_LEVELS),  # voiced, class
-    "energy_step": (ENERGY_BANDS, 2, N_CLASSES + 1, N_CLASSES, 2 * ENERGY_LEVELS - 1),
-    "layers": (MAX_LAYERS + 2, MAX_LAYERS + 1),  # of the previous event
-    "code": (MAX_LAYERS, N_CLASSES, CODE_LEVELS),
+    "voiced": (N_PHONEMES, 2),
 }
-"""Contexts first, symbols last. The order of the fields is that of ``engine.bitstream``."""
+"""Contexts first, symbols last."""
+
+
+class Odds:
+    """How likely the values of one field are: whole numbers in proportion."""
+
+    __slots__ = ("_model", "_total", "weights")
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine divides them alike."""
+        self.weights = weights
+        self._total = np.add.reduce(weights)
+        self._model: Any = None
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """[S], summing to 1."""
+        return np.asarray(self.weights / self._total)
+
+    @property
+    def model(self) -> Any:
+        """The range coder's."""
+        if self._model is None:
+            self._model = constriction.stream.model.Categorical(self.probabilities, perfect=False)
+        return self._model
+
+    def bits(self, symbol: int) -> float:
+        """What telling ``symbol`` costs."""
+        return math.log2(self._total / self.weights[symbol])
 
 
 class Tables:
-    """One row for every field and context, and the range coder's models of them.
+    """One row of odds for every field and context.
 
     ``costs``: for each field a table of bytes, the cost of a symbol in steps of 1 / STEPS_PER_BIT;
     ``weights``: [256] int, what each cost weighs against the other symbols of its row.
@@ -82,29 +106,17 @@ class Tables:
             raise WeightsError("Model tables.safetensors is damaged: reinstall Sottovoce.")
         self._costs = costs
         self._weights = weights.astype(np.int64)
-        self._rows: dict[tuple[str, tuple[int, ...]], tuple[Any, list[float]]] = {}
+        self._rows: dict[tuple[str, tuple[int, ...]], Odds] = {}
         self._bits: dict[str, NDArray[np.float64]] = {}
 
-    def _row(self, field: str, context: tuple[int, ...]) -> tuple[Any, list[float]]:
+    def odds(self, field: str, context: tuple[int, ...] = ()) -> Odds:
+        """How likely the values of ``field`` are in ``context``; built once, then kept."""
         key = (field, context)
         row = self._rows.get(key)
         if row is None:
-            p = self.probabilities(field, context)
-            model = constriction.stream.model.Categorical(p, perfect=False)
-            row = self._rows[key] = (model, (-np.log2(p)).tolist())
+            weights = self._weights[self._costs[field][context]]
+            row = self._rows[key] = Odds(weights.astype(np.float64))
         return row
-
-    def probabilities(self, field: str, context: tuple[int, ...]) -> NDArray[np.float64]:
-        """[S]: integers divided by their sum, so the same on every platform."""
-        weights = self._weights[self._costs[field][context]]
-        return np.asarray(weights / float(weights.sum()))
-
-    def model(self, field: str, context: tuple[int, ...]) -> Any:
-        """The range coder's model of ``field`` in ``context``; built once, then kept."""
-        return self._row(field, context)[0]
-
-    def cost_bits(self, field: str, context: tuple[int, ...], symbol: int) -> float:
-        return self._row(field, context)[1][symbol]
 
     def bits(self, field: str) -> NDArray[np.float64]:
         """What every symbol of ``field`` costs in every context, in the field's shape."""

@@ -7,6 +7,7 @@ event not sent before; a payload without a block says only which event is the ne
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -105,7 +106,7 @@ class Packetizer:
         """Whether more is lost than chance explains; packets lost in runs are fewer chances."""
         lost = min(max(known.fraction_lost, 0.02), 0.98)
         run = min(max(known.burst_ms / self._interval_ms, 1.0 / (1.0 - lost)), 10.0)
-        deviation = (lost * (1.0 - lost) * run / WINDOW_PACKETS) ** 0.5
+        deviation = math.sqrt(lost * (1.0 - lost) * run / WINDOW_PACKETS)
         return report.fraction_lost > known.fraction_lost + SUDDEN[0] + SUDDEN[1] * deviation
 
     def _choose(self) -> None:

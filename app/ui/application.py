@@ -8,8 +8,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QRect, QSize, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.audio import AudioPort
 from app.call_controls import CallControls
@@ -23,6 +23,10 @@ from app.ui.tones import NoSounds, Tones
 from app.ui.translations import install
 
 log = logging.getLogger(__name__)
+
+FRAME_PX = 4  # what window managers draw around a window
+TITLE_PX = 40  # and above it
+LARGEST = QSize(1180, 1000)  # beyond it meters grow and say no more
 
 
 def application(choice: str = "system", language: str = "en") -> QApplication:
@@ -107,6 +111,17 @@ def run(settings: Settings, link: str = "") -> int:
         instance.close()
 
 
+def place_beside(window: QWidget, number: int, count: int, screen: QRect) -> None:
+    """Give the window its column of the screen; where columns are too narrow, stagger them."""
+    width = screen.width() // count
+    room = QSize(width - 2 * FRAME_PX, screen.height() - TITLE_PX - FRAME_PX)
+    if room.width() < window.minimumWidth() or room.height() < window.minimumHeight():
+        window.move(screen.x() + 40 + 60 * number, screen.y() + 40 + 60 * number)
+        return
+    window.resize(room.boundedTo(LARGEST))
+    window.move(screen.x() + number * width + FRAME_PX, screen.y() + FRAME_PX)
+
+
 def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[], bool]) -> None:
     """One window for each of ``calls``, which somebody else made; returns when ``still()`` turns
     false or the last window is closed. Closing a window ends its call."""
@@ -121,7 +136,7 @@ def show_calls(calls: Sequence[tuple[CallControls, Settings]], still: Callable[[
         window = CallWindow(settings, refuse, sounds=NoSounds(), save=lambda _settings: None)
         window.attach(call)
         window.page.open_details(True)
-        window.move(40 + 60 * number, 40 + 60 * number)
+        place_beside(window, number, len(calls), made.primaryScreen().availableGeometry())
         window.show()
         windows.append(window)
     watch = QTimer()

@@ -19,6 +19,7 @@ from app.ui.widgets import GRID
 
 TURNS: Final = 5  # figures and each plot once in so many updates
 LONE_CARD_HEIGHT: Final = 244  # px, one below the other
+TWO_COLUMNS_PX: Final = 800  # the delays of a bad link have many digits
 CARD_HEIGHT: Final = 198  # px; two rows fit a window of 1280 by 820 without scrolling
 
 
@@ -62,7 +63,7 @@ class MeterBoard(QWidget):
         self._grid.setColumnStretch(1, 1 if columns == 2 else 0)
 
     def fit(self, width: int) -> None:
-        self._arrange(2 if width >= 620 else 1)
+        self._arrange(2 if width >= TWO_COLUMNS_PX else 1)
 
     def clear(self) -> None:
         self.history.clear()

@@ -161,8 +161,8 @@ class SetupWizard(QDialog):
         set_text(self._trouble, trouble)
         self.meter.set_level(level)
         self.meter.describe()
-        set_text(self._level, level_text(level.rms_dbfs))
         self._loudest = max(self._loudest - 0.1, level.rms_dbfs)
+        set_text(self._level, level_text(self._loudest))  # what the advice is about
         if level.clipped or self._loudest > LOUD_DBFS:
             advice = tr("Too loud: move away, or turn the microphone down.")
         elif self._loudest < QUIET_DBFS:

@@ -103,6 +103,7 @@ class Spectrogram(QWidget):
         samples = np.concatenate([self._tail, pcm])
         longest = LONGEST_BACKLOG * HOP + WINDOW
         if len(samples) > longest:
+            self.skip(1000.0 * (len(samples) - longest) / SAMPLE_RATE_HZ)
             samples = samples[-longest:]
         count = (len(samples) - WINDOW) // HOP + 1
         if count <= 0:

@@ -49,8 +49,12 @@ class SpeechCard(Card):
         self.spectrogram.set_hidden(blind)
         self.far.set_events(call.far_events(), now_ms)
         self.near.set_events(call.near_events(), now_ms)
-        self._position, pcm = call.heard(self._position)
+        before = self._position
+        self._position, pcm = call.heard(before)
         if len(pcm):
+            unseen = self._position - len(pcm) - before if before else 0
+            if unseen > 0:  # the window was away for longer than the call keeps sound
+                self.spectrogram.skip(1000.0 * unseen / SAMPLE_RATE_HZ)
             self._keep_step(now_ms)
             self.spectrogram.push(pcm)
         if self._updates % DESCRIBE_UPDATES == 0:

@@ -38,11 +38,12 @@ class Stage:
 
 STAGES = (
     Stage("ngram", 0.0, "phoneme language model", frozenset({"install"})),
-    Stage("tables", 0.0, "probability tables of the bitstream", frozenset({"cache"})),
-    Stage("recognizer", 0.35, "speech → phonemes; most errors of the codec begin here"),
+    Stage("recognizer", 0.33, "speech → phonemes; most errors of the codec begin here"),
+    Stage("event_odds", 0.06, "how likely events are: the bits they cost"),
     Stage("voice", 0.05, "d-vector → descriptor of at most 48 bytes"),
-    Stage("codec", 0.37, "articulation codes and the synthesizer"),
-    Stage("vocoder", 0.23, "acoustic frames → sound"),
+    Stage("codec", 0.35, "articulation codes and the synthesizer"),
+    Stage("tables", 0.0, "probability tables of the bitstream, codes too", frozenset({"cache"})),
+    Stage("vocoder", 0.21, "acoustic frames → sound"),
 )
 
 

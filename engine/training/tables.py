@@ -1,7 +1,9 @@
-"""Train the bitstream's probability tables from aligned speech and print what each field costs.
+"""Count the bitstream's probability tables: what frames a block, codes, and neighbours.
 
-The training cache and read text go in, ``assets/models/tables.safetensors`` and its card come out.
-Every clip is counted twice, with boundaries on ticks and on the live recogniser's 20 ms grid.
+Training clips as the live encoder hears them, alignments and read text go in, the tables and their
+card in ``assets/models`` come out. Articulation codes are those of the codec in ``assets/models``: run
+``--only-codes`` again whenever it was trained. With ``--flat-codes`` all codes are equally likely,
+which is right for any codec and costs 8 bits each.
 
     python -m engine.training.tables --data ../shared/speech --cache .cache/training
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,40 +22,41 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.bitstream import BitCounter, walk_block
-from engine.events import MAX_LAYERS, PITCH_LEVELS, PhonemeEvent
+from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS, PhonemeEvent
 from engine.g2p import text_to_ids
 from engine.probability import (
+    HOLE_EXPONENTS,
     MAX_BLOCK_EVENTS,
+    NO_CLASS,
+    NO_LAYERS,
     NO_PHONEME,
-    NO_PITCH,
+    PHONEME_CLASS,
+    RATES,
     SHAPES,
-    Tables,
     costs_of_probabilities,
     weights_of_costs,
 )
-from engine.training.datasets import Corpus, read_manifest
+from engine.training.codes import CodedStream, codec_hash, coded_streams
+from engine.training.datasets import Clip, Corpus, read_manifest
 from engine.training.events import Alignment, measure, pieces, read_alignments, to_events
-from engine.weights import MODELS_DIR, save_weights
+from engine.training.heard import Stream, heard_streams
+from engine.weights import MODELS_DIR, load_weights, save_weights
 
-GRIDS_TICKS = (1, 2)
-LONGEST_BLOCK_SHARE = 0.1  # a tenth of the training blocks are full ones, as in files
 MIN_ALIGN_SCORE = -0.5  # mean log-probability a frame below which an alignment is not believed
 TEXT_WEIGHT = 0.3
-SAME_LAYERS = 0.99  # probability that an event carries as many layers as the one before
+SAME_LAYERS = 0.995  # probability that an event carries as many layers as the one before
+HEARD_MINUTES = 20.0
+CODE_SMOOTHING = 60.0  # events of a phoneme that weigh as much as all phonemes together
+DATA = (
+    "training split (LibriSpeech, African Storybook and speechocean762 CC-BY-4.0; Kathleen CC0-1.0; "
+    "Asterisk prompts CC-BY-SA-3.0) and LibriSpeech texts (public domain)"
+)
+FLAT_SHARE = 0.02  # of every code's probability, in case the codec meets other voices
 
-Stream = list[PhonemeEvent]
 
-
-def on_grid(alignment: Alignment, grid_ticks: int, end_tick: int) -> list[tuple[str, int, int]]:
-    """Segments with boundaries moved to a grid; those that vanish are left out."""
-    moved = []
-    for ipa, start, duration in alignment:
-        first = round(start / grid_ticks) * grid_ticks
-        last = min(round((start + duration) / grid_ticks), end_tick // grid_ticks) * grid_ticks
-        if last > first:
-            moved.append((ipa, first, last - first))
-    return moved
+def within(alignment: Alignment, end_tick: int) -> list[tuple[str, int, int]]:
+    """Segments that begin before ``end_tick``, cut there."""
+    return [(p, a, min(d, end_tick - a)) for p, a, d in alignment if a < end_tick and d > 0]
 
 
 def without_long_pauses(events: Iterable[PhonemeEvent]) -> Stream:
@@ -66,10 +70,8 @@ def without_long_pauses(events: Iterable[PhonemeEvent]) -> Stream:
     return kept
 
 
-def load_streams(
-    corpus: Corpus, split: str, grids: Sequence[int], source: str = ""
-) -> list[Stream]:
-    """Every aligned clip of ``split`` (and ``source``) as events, once for each grid."""
+def load_streams(corpus: Corpus, split: str, source: str = "") -> list[Stream]:
+    """Every aligned clip of ``split`` (and ``source``) as events."""
     alignments = dict(read_alignments(corpus.data_dir))
     streams = []
     for clip in corpus.clips:
@@ -78,11 +80,10 @@ def load_streams(
         if source and clip.source != source:
             continue
         frames = slice(clip.first_frame, clip.first_frame + clip.frames)
-        for grid in grids:
-            moved = on_grid(alignments[clip.id], grid, clip.frames)
-            if moved:
-                columns = measure(*pieces(moved), corpus.f0[frames], corpus.power[frames])
-                streams.append(without_long_pauses(to_events(columns)))
+        alignment = within(alignments[clip.id], clip.frames)
+        if alignment:
+            columns = measure(*pieces(alignment), corpus.f0[frames], corpus.power[frames])
+            streams.append(without_long_pauses(to_events(columns)))
     return streams
 
 
@@ -102,17 +103,30 @@ def read_text(data: Path) -> Iterator[list[int]]:
 
 
 class Tally:
-    """A field coder that counts symbols by context."""
+    """Counts of values by context, in the tables' shapes."""
 
     def __init__(self) -> None:
         self.counts = {name: np.zeros(shape) for name, shape in SHAPES.items()}
 
-    def code(self, field: str, context: tuple[int, ...], symbol: int) -> int:
-        self.counts[field][(*context, symbol)] += 1
-        return symbol
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        return symbol
+    def add_stream(self, stream: Stream) -> None:
+        """Holes, durations, voicing and phonemes of one clip's events."""
+        phoneme = before = NO_PHONEME
+        manner, rate = NO_CLASS, 0
+        previous: PhonemeEvent | None = None
+        for event in stream:
+            if previous is not None:
+                hole_ticks = event.start_tick - previous.end_tick
+                longest = int(previous.duration_ticks == MAX_EVENT_TICKS)
+                self.counts["hole"][int(previous.is_silence), longest, int(hole_ticks > 0)] += 1
+                if hole_ticks > 0:
+                    exponent = max(1, hole_ticks // 2).bit_length() - 1
+                    self.counts["hole_exponent"][min(exponent, HOLE_EXPONENTS - 1)] += 1
+            self.counts["phoneme"][before, phoneme, event.phoneme] += 1
+            self.counts["duration"][manner, rate, event.phoneme, event.duration_ticks - 1] += 1
+            self.counts["voiced"][event.phoneme, int(event.voiced)] += 1
+            before, phoneme, previous = phoneme, event.phoneme, event
+            manner = PHONEME_CLASS[phoneme]
+            rate = min(RATES - 1, (event.duration_ticks + 4) // 5)
 
     def add_sentences(self, sentences: Iterable[Sequence[int]]) -> None:
         """Count the phonemes of read text, TEXT_WEIGHT each: it has ten times as many as speech."""
@@ -120,16 +134,10 @@ class Tally:
             ids = np.array([NO_PHONEME, NO_PHONEME, *sentence])
             np.add.at(self.counts["phoneme"], (ids[:-2], ids[1:-1], ids[2:]), TEXT_WEIGHT)
 
-
-def cut_blocks(streams: Iterable[Stream], rng: np.random.Generator) -> Iterator[Stream]:
-    """Blocks as packets (2 ... 24 events) and as files (64) carry them."""
-    for stream in streams:
-        start = 0
-        while start < len(stream):
-            full = rng.random() < LONGEST_BLOCK_SHARE
-            length = MAX_BLOCK_EVENTS if full else int(rng.integers(2, 25))
-            yield stream[start : start + length]
-            start += length
+    def add_codes(self, streams: Iterable[CodedStream]) -> None:
+        for phonemes, codes in streams:
+            for layer in range(MAX_LAYERS):
+                np.add.at(self.counts["code"][layer], (phonemes, codes[:, layer]), 1)
 
 
 def _smooth(
@@ -146,141 +154,101 @@ def _back_off(counts: NDArray[np.float64], weight: float = 20.0) -> NDArray[np.f
     return _smooth(counts, _back_off(counts.sum(axis=0), weight)[None], weight)
 
 
-def _steps(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[..., S, S] counts of from → to; prior of each row: how far steps go, wherever they start."""
-    size = counts.shape[-1]
-    distance = np.arange(size)[None, :] - np.arange(size)[:, None] + size - 1
-    table = counts.reshape(-1, size * size)
-    steps = np.stack([np.bincount(distance.ravel(), row, 2 * size - 1) for row in table]) + 0.2
-    prior = steps[:, distance].reshape(counts.shape)
-    return np.asarray(prior / prior.sum(axis=-1, keepdims=True))
-
-
 def fit(tally: Tally) -> dict[str, NDArray[np.float64]]:
-    """Counts → probabilities of every symbol in every context, none of them zero."""
+    """Counts → probabilities of every value in every context, none of them zero."""
     counts = tally.counts
-    probabilities = {name: _back_off(table) for name, table in counts.items()}
-    for name in ("pitch_first", "pitch_second"):
-        linked = counts[name][..., :PITCH_LEVELS, :]
-        probabilities[name][..., :PITCH_LEVELS, :] = _smooth(linked, _steps(linked), 60.0)
-    first = np.convolve(counts["pitch_first"][:, NO_PITCH].sum(axis=0), np.ones(3) / 3, "same")
-    probabilities["pitch_first"][:, NO_PITCH] = first + 1.0
-    probabilities["grid"] = np.full(2, 0.5)
+    probabilities = {n: _back_off(counts[n]) for n in ("phoneme", "duration", "voiced", "hole")}
+    probabilities["grid"] = np.array([0.1, 0.9])  # whatever is spoken live is on the coarser one
     length = np.arange(1, MAX_BLOCK_EVENTS + 1)
     usual = np.exp(-((np.log(length) - np.log(8)) ** 2))  # packets are short, files fill blocks
-    usual[-1] = usual.sum() / 4
+    usual[-1] = usual.sum() / 2
     probabilities["count"] = usual
-    exponents = np.arange(SHAPES["hole_exponent"][0])
+    exponents = np.arange(HOLE_EXPONENTS)
     usual = 1.0 / (1.0 + np.abs(exponents - 5.0)) ** 3
-    learned = _smooth(counts["hole_exponent"], usual / usual.sum(), 50.0)
-    probabilities["hole_exponent"] = 0.95 * learned + 0.05 * usual / usual.sum()
-    layers = np.full(SHAPES["layers"], (1 - SAME_LAYERS) / MAX_LAYERS)
-    layers[np.arange(MAX_LAYERS + 1), np.arange(MAX_LAYERS + 1)] = SAME_LAYERS
-    layers[MAX_LAYERS + 1] = (0.4, 0.1, 0.1, 0.4)  # copies and base streams, or everything
-    probabilities["layers"] = layers
+    usual /= usual.sum()
+    probabilities["hole_exponent"] = 0.95 * _smooth(counts["hole_exponent"], usual, 50.0)
+    probabilities["hole_exponent"] += 0.05 * usual
+    probabilities["layers"] = _layers()
+    codes = np.stack([_smooth(c, _back_off(c.sum(0)), CODE_SMOOTHING) for c in counts["code"]])
+    probabilities["code"] = (1 - FLAT_SHARE) * codes + FLAT_SHARE / CODE_LEVELS
     return probabilities
 
 
-def measure_bits(
-    streams: Iterable[Stream], tables: Tables, block_events: int
-) -> tuple[dict[str, float], int]:
-    """Mean bits an event by field when ``clips`` are coded in blocks; and how many events."""
-    counter = BitCounter(tables)
-    events = 0
-    for stream in streams:
-        for start in range(0, len(stream), block_events):
-            block = stream[start : start + block_events]
-            walk_block(counter, block[0].index, block[0].start_tick, block)
-            events += len(block)
-    return {name: bits / events for name, bits in counter.bits.items()}, events
+def _layers() -> NDArray[np.float64]:
+    """Silence carries none; else as many as the event before, which the sender decides."""
+    table = np.full(SHAPES["layers"], (1 - SAME_LAYERS) / MAX_LAYERS)
+    same = np.arange(MAX_LAYERS + 1)
+    table[0, same, same] = SAME_LAYERS
+    table[0, NO_LAYERS] = (0.4, 0.1, 0.1, 0.4)  # copies and base streams, or everything
+    table[1] = (0.997, 0.001, 0.001, 0.001)
+    return table
 
 
-def empirical_entropy(train: Iterable[Stream], held_out: Iterable[Stream]) -> dict[str, float]:
-    """Conditional entropy of the fields, in bits an event of ``held_out``.
-
-    Statistics are those of the training streams of the same grid, smoothed as the tables are, so
-    this is what ideal tables without quantisation, mixtures of grids and whole bytes would cost.
-    """
-    tally = Tally()
-    for stream in train:
-        for start in range(0, len(stream), MAX_BLOCK_EVENTS):
-            block = stream[start : start + MAX_BLOCK_EVENTS]
-            walk_block(tally, block[0].index, block[0].start_tick, block)
-    seen, events = Tally(), 0
-    for stream in held_out:
-        for start in range(0, len(stream), MAX_BLOCK_EVENTS):
-            block = stream[start : start + MAX_BLOCK_EVENTS]
-            walk_block(seen, block[0].index, block[0].start_tick, block)
-            events += len(block)
-    floor = {}
-    for name, counts in seen.counts.items():
-        own = _back_off(tally.counts[name] + counts)
-        floor[name] = float(-(counts * np.log2(own)).sum() / events)
-    return floor
+def count_everything(
+    corpus: Corpus, heard: Sequence[tuple[Clip, Stream]], tally: Tally
+) -> dict[str, int]:
+    """All but codes, into ``tally``; returns how many events of each kind there were."""
+    aligned = load_streams(corpus, "train")
+    for stream in [*(stream for _, stream in heard), *aligned]:
+        tally.add_stream(stream)
+    tally.add_sentences(read_text(corpus.data_dir))
+    return {"heard": sum(len(s) for _, s in heard), "aligned": sum(map(len, aligned))}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
     parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
     parser.add_argument("--out", type=Path, default=MODELS_DIR)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=HEARD_MINUTES, help="of hearing, at most")
+    codes = parser.add_mutually_exclusive_group()
+    codes.add_argument("--flat-codes", action="store_true", help="all codes equally likely")
+    codes.add_argument("--only-codes", action="store_true", help="keep the other shipped tables")
     arguments = parser.parse_args()
 
-    rng = np.random.default_rng(arguments.seed)
     corpus = Corpus(arguments.data, arguments.cache)
-    train = load_streams(corpus, "train", GRIDS_TICKS)
+    heard = heard_streams(corpus, 0.0 if arguments.only_codes else arguments.minutes)
     tally = Tally()
-    for block in cut_blocks(train, rng):
-        walk_block(tally, block[0].index, block[0].start_tick, block)
-    tally.add_sentences(read_text(arguments.data))
-    costs = {name: costs_of_probabilities(p) for name, p in fit(tally).items()}
-    weights = weights_of_costs()
-    held_out = load_streams(corpus, "dev", GRIDS_TICKS[-1:], "librispeech")
-    bits, events = measure_bits(held_out, Tables(costs, weights), MAX_BLOCK_EVENTS)
-    floor = empirical_entropy(train[1::2], held_out)
-    lines = report(bits, floor, events)
-    print("\n".join(lines))
-    speech_s = sum(e.duration_ticks for stream in held_out for e in stream) / 100
-    coded_bps = sum(bits.values()) * events / speech_s
-    print(f"{coded_bps:.1f} bit/s of speech, {events / speech_s:.2f} events a second")
-    tensors = {n: torch.from_numpy(table) for n, table in (costs | {"weights": weights}).items()}
-    metadata = {
-        "events_train": sum(map(len, train)), "seed": arguments.seed, "bits": bits, "entropy": floor,
-    }  # fmt: skip
-    path = save_weights("tables", tensors, metadata, arguments.out)
-    write_card(path.with_suffix(".md"), lines, sum(map(len, train)), coded_bps)
+    codec = "" if arguments.flat_codes else codec_hash()
+    if codec:
+        tally.add_codes(coded_streams(corpus, heard))
+    if arguments.only_codes:
+        tensors, known = load_weights("tables")
+        counted = json.loads(known["events"])
+        code = costs_of_probabilities(fit(tally)["code"])
+        tensors["code"] = torch.from_numpy(code)
+    else:
+        counted = count_everything(corpus, heard, tally)
+        costs = {name: costs_of_probabilities(p) for name, p in fit(tally).items()}
+        tensors = {name: torch.from_numpy(table) for name, table in costs.items()}
+        tensors["weights"] = torch.from_numpy(weights_of_costs())
+    path = save_weights(
+        "tables", tensors, {"events": counted, "codec": codec or "none"}, arguments.out
+    )
+    write_card(path.with_suffix(".md"), counted, codec)
 
 
-def report(bits: dict[str, float], floor: dict[str, float], events: int) -> list[str]:
-    """Coded bits an event beside the conditional entropy, by field, as a Markdown table."""
-    rows = [
-        f"| field | coded | entropy | (bits an event, {events} held-out events)",
-        "|---|---|---|---|",
-    ]
-    rows += [
-        f"| {name} | {value:.3f} | {floor[name]:.3f} | |"
-        for name, value in bits.items()
-        if name in floor
-    ]
-    coded, entropy = sum(bits.values()), sum(floor.get(name, bits[name]) for name in bits)
-    return [*rows, f"| all | {coded:.3f} | {entropy:.3f} | {coded / entropy - 1:+.1%} |"]
+def write_card(path: Path, counted: dict[str, int], codec: str) -> None:
+    """The model card: data, licence, command."""
+    codes = f"those of the codec {codec[:12]}" if codec else "not counted: all equally likely"
+    flag = "" if codec else " --flat-codes"
+    on = (
+        f"{counted['heard']} events of training clips as the live encoder hears them, "
+        f"{counted['aligned']} aligned ones, read sentences; no held-out reader"
+    )
+    text = f"""# tables.safetensors
 
+Counts as bytes: what frames a block of events, which articulation codes go with a phoneme, and the
+statistics of neighbours that concealment guesses with. What the events themselves cost is told by
+`event_odds.safetensors`. Integers only; both ends of a call must hold the same file.
 
-def write_card(path: Path, lines: Sequence[str], events: int, coded_bps: float) -> None:
-    """The model card: data, licence, scores, command."""
-    text = f"""# tables: what each symbol of the bitstream costs
-
-Trained by `python -m engine.training.tables` on {events} events of aligned speech (each clip with
-boundaries on 10 ms and on 20 ms) and the phonemes of 28,000 read sentences. Integers only; both
-ends of a call must hold the same file. Data: the alignments of the training split (LibriSpeech,
-African Storybook and speechocean762 CC-BY-4.0; Kathleen CC0-1.0; Asterisk prompts CC-BY-SA-3.0)
-and LibriSpeech texts (public domain). Counts hold no voices and no sentences. Licence: Apache-2.0.
-
-Held-out LibriSpeech readers, base layer, 20 ms grid, blocks of {MAX_BLOCK_EVENTS} events:
-{coded_bps:.0f} bit/s of speech.
-
-{chr(10).join(lines)}
+| | |
+|---|---|
+| Counted on | {on} |
+| Codes | {codes} |
+| Data | {DATA} |
+| Licence | Apache-2.0; counts hold no voices and no sentences |
+| Command | `python -m engine.training.tables --data ../shared/speech --cache CACHE{flag}` |
 """
     partial = path.with_suffix(".md.partial")
     partial.write_text(text, encoding="utf-8")

@@ -19,7 +19,8 @@ from tests.speech import any_speech
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "gui", "open", "desktop", "call", "demo", "encode", "decode", "info", "morph", "simulate", "evaluate", "doctor",
+    "gui", "open", "desktop", "call", "demo", "encode", "decode", "info", "morph", "simulate",
+    "evaluate", "doctor",
 )  # fmt: skip
 
 
@@ -103,11 +104,15 @@ def test_the_launcher_and_the_module_are_the_same_program() -> None:
     ],
     ids=lambda arguments: " ".join(arguments),
 )
-def test_wrong_usage_ends_with_2(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_wrong_usage_ends_with_2_and_one_line(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
+    assert "--help` shows" in one_line_error(capsys)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import sys
+import threading
 import time
 
 import numpy as np
+import pytest
 
+from app import voice_worker
 from app.voice_worker import VoiceWorker
+from engine.adaptation import Refinement
+from engine.events import PhonemeEvent, VoiceDescriptor
 from engine.voice import VoiceEncoder
 from tests.app.calls import wait_for
 from tests.speech import any_speech
@@ -40,3 +46,37 @@ def test_silence_gives_no_voice_and_a_flood_is_dropped() -> None:
         assert worker.dropped > 0
     finally:
         worker.close()
+
+
+def test_talking_on_while_the_voice_is_refined_hurts_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    event = PhonemeEvent(0, 3, 0, 8, True, (14, 16), 15)
+    seen: list[int] = []
+
+    def look(voice: object, mel: object, events: list[PhonemeEvent], steps: int) -> Refinement:
+        seen.append(len(events))
+        return Refinement(descriptor=voice, before=0.0, after=0.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(voice_worker, "refine", look)
+    worker = VoiceWorker()
+    worker.close()  # this test is its thread
+    worker._kept = np.zeros(16_000, np.float32)
+    stop = threading.Event()
+
+    def talk() -> None:
+        while not stop.is_set():
+            worker.said(event)
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        for _attempt in range(60):
+            worker._refine(VoiceDescriptor(0, 100, (1,)))
+    finally:
+        stop.set()
+        talker.join()
+        sys.setswitchinterval(interval_s)
+    assert len(seen) == 60

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.codec import EncodedSpeech, SottoError, SpeechCodec
+from engine.codec import FORMAT_VERSION, EncodedSpeech, SottoError, SpeechCodec
 from engine.describe import split_segments
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent, VoiceDescriptor
@@ -109,7 +109,7 @@ def test_any_flipped_bit_is_noticed() -> None:
 
 
 def test_a_claim_of_days_of_audio_is_refused() -> None:
-    body = struct.pack("<4sBBII", b"SOTV", 1, 0, 0xFFFFFFFF, 0)
+    body = struct.pack("<4sBBII", b"SOTV", FORMAT_VERSION, 0, 0xFFFFFFFF, 0)
     with pytest.raises(SottoError, match="impossible"):
         EncodedSpeech.from_bytes(resealed(body))
 
@@ -118,6 +118,24 @@ def test_a_newer_format_says_so() -> None:
     body = struct.pack("<4sBBII", b"SOTV", 9, 0, 0, 0)
     with pytest.raises(SottoError, match="update"):
         EncodedSpeech.from_bytes(resealed(body))
+
+
+def test_an_older_format_says_so() -> None:
+    body = struct.pack("<4sBBII", b"SOTV", 1, 0, 0, 0)
+    with pytest.raises(SottoError, match="encode the recording again"):
+        EncodedSpeech.from_bytes(resealed(body))
+
+
+def test_events_share_the_bits_of_their_blocks() -> None:
+    encoded = recording(150)
+    bits = encoded.event_bits()
+    assert len(bits) == len(encoded.events) and min(bits) > 0
+    assert sum(bits) == pytest.approx(encoded.payload_bits)
+
+
+def test_a_short_pause_belongs_to_the_talkspurt() -> None:
+    said = [PhonemeEvent(0, 1, 0, 10), PhonemeEvent(1, 2, 29, 10), PhonemeEvent(2, 3, 60, 10)]
+    assert EncodedSpeech(tuple(said), None, 16_000).speech_seconds == pytest.approx(0.49)
 
 
 def test_long_phonemes_are_split_and_long_silence_becomes_a_hole() -> None:

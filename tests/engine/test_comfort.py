@@ -86,14 +86,17 @@ def test_a_settled_silence_costs_next_to_nothing(models: tuple[Synthesizer, Voco
     assert share < 0.01, f"{100 * share:.1f} % of a core"
 
 
-def test_the_loop_has_no_seam() -> None:
+def test_the_noise_has_no_seam_and_no_period() -> None:
     dice = np.random.default_rng(1)
-    smooth = np.convolve(
-        dice.standard_normal((LOOP_TICKS + 1) * HOP + 63), np.ones(64) / 64, "valid"
-    )
+    white = dice.standard_normal((LOOP_TICKS + 1) * HOP + 63)
+    smooth = np.convolve(white, np.ones(64) / 64, "valid").astype(np.float32)
     loop = ComfortLoop()
-    made = loop.feed(smooth.astype(np.float32))
-    heard = np.concatenate([made, loop.play(3 * LOOP_TICKS * HOP)])
+    made = loop.feed(smooth)
+    heard = np.concatenate([made, loop.play(12 * LOOP_TICKS * HOP)])
     assert np.abs(np.diff(heard)).max() < 1.3 * np.abs(np.diff(smooth)).max()
     levels = [level_db(heard[start : start + HOP * 5]) for start in range(0, len(heard), HOP * 5)]
     assert max(levels) - min(levels) < 8.0
+    lags = range(HOP * 5, 2 * LOOP_TICKS * HOP, 16)
+    later = heard[2 * LOOP_TICKS * HOP :]
+    alike = [float(np.corrcoef(later[:-lag:4], later[lag::4])[0, 1]) for lag in lags]
+    assert max(alike) < 0.5  # a loop of one second would be alike to itself by 1

@@ -226,6 +226,9 @@ def test_a_gap_in_what_was_played_keeps_the_pictures_in_step(qapp: object) -> No
     gap = spectrogram._pixels[:, before : before + 50]
     assert not gap.any()
     assert spectrogram._pixels[:, before + 50 : before + 100].any()
+    filled = spectrogram._filled
+    spectrogram.push(np.tile(tone, 3))  # more than is drawn at once, yet time has passed
+    assert spectrogram._filled - filled == pytest.approx(300, abs=4)
     spectrogram.skip(1e9)  # a machine that slept overnight
     assert not spectrogram._pixels.any()
 

@@ -1,0 +1,116 @@
+"""What the live encoder makes of the training clips: events as they really travel.
+
+Hand alignments and the recogniser disagree about boundaries, voicing and errors, and the bitstream
+carries what the recogniser says. Its network runs on the cached frontend features, so this costs a
+twentieth of real time; results are kept beside them and a later run goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from engine.encoder import SpeechEncoder
+from engine.events import PhonemeEvent
+from engine.frontend import FEATURE_DIM, GUARD_FRAMES, STEP_FRAMES, STEP_SAMPLES, Frontend
+from engine.mel import HOP, SAMPLE_RATE_HZ
+from engine.recognizer import StreamingRecognizer
+from engine.training.datasets import Clip, Corpus
+
+Stream = list[PhonemeEvent]
+KEEP_EVERY = 200  # clips
+_COLUMNS = 7
+
+
+class _KnownFeatures(Frontend):
+    """A frontend that looks its features up."""
+
+    def __init__(self, features: NDArray[np.float16]) -> None:
+        # The live frontend's first features belong to the time before the first sample.
+        self._features = np.pad(
+            features.astype(np.float32), ((GUARD_FRAMES, 4 * STEP_FRAMES), (0, 0))
+        )
+        self._samples = self._given = 0
+
+    def push(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._samples += len(pcm)
+        begin, self._given = self._given, self._samples // STEP_SAMPLES * STEP_FRAMES
+        return self._features[begin : self._given]
+
+
+def hear(pcm: NDArray[np.float32], features: NDArray[np.float16]) -> Stream:
+    """Events of one clip, without codes. pcm: [N] at 16 kHz; features: [N // 320, FEATURE_DIM]."""
+    if features.shape[1:] != (FEATURE_DIM,):
+        raise ValueError(f"features of shape {features.shape}")
+    recognizer = StreamingRecognizer()
+    recognizer._frontend = _KnownFeatures(features)
+    encoder = SpeechEncoder(0, recognizer=recognizer, track_voice=False)
+    events = []
+    for start in range(0, len(pcm), SAMPLE_RATE_HZ):
+        events += encoder.push(pcm[start : start + SAMPLE_RATE_HZ])
+    return events + encoder.flush()
+
+
+def _to_rows(events: Sequence[PhonemeEvent]) -> NDArray[np.int32]:
+    rows = [
+        (e.phoneme, e.start_tick, e.duration_ticks, e.voiced, *e.pitch, e.energy) for e in events
+    ]
+    return np.array(rows, np.int32).reshape(-1, _COLUMNS)
+
+
+def _to_events(rows: NDArray[np.int32]) -> Stream:
+    return [
+        PhonemeEvent(i, p, start, duration, bool(voiced), (first, second), energy)
+        for i, (p, start, duration, voiced, first, second, energy) in enumerate(rows.tolist())
+    ]
+
+
+def _load(path: Path) -> dict[str, NDArray[np.int32]]:
+    if not path.is_file():
+        return {}
+    with np.load(path) as file:
+        ends = np.cumsum(file["lengths"])[:-1]
+        return dict(zip(file["ids"].tolist(), np.split(file["rows"], ends), strict=True))
+
+
+def _save(path: Path, known: dict[str, NDArray[np.int32]]) -> None:
+    partial = path.with_suffix(".partial.npz")
+    lengths = [len(rows) for rows in known.values()]
+    np.savez(partial, ids=list(known), lengths=lengths, rows=np.concatenate(list(known.values())))
+    os.replace(partial, path)
+
+
+def heard_streams(
+    corpus: Corpus, minutes: float, split: str = "train", source: str = ""
+) -> list[tuple[Clip, Stream]]:
+    """Every clip of ``split`` (and ``source``) heard so far, after at most ``minutes`` of hearing.
+
+    Only clips with cached frontend features can be; ``heard.npz`` in the cache keeps the results:
+    delete it after the recogniser changed a lot.
+    """
+    path = corpus.cache_dir / "heard.npz"
+    known = _load(path)
+    pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
+    wanted = [c for c in corpus.clips if c.split == split and source in ("", c.source)]
+    folder = corpus.cache_dir / "frontend"
+    missing = [c for c in wanted if c.id not in known and (folder / f"{c.id}.npy").is_file()]
+    end, unsaved = time.monotonic() + 60 * minutes, 0
+    for clip in tqdm(missing, desc="events", unit=" clips", mininterval=10):
+        if time.monotonic() > end:
+            break
+        sound = pcm[clip.first_frame * HOP : (clip.first_frame + clip.frames) * HOP]
+        features = np.load(folder / f"{clip.id}.npy")
+        known[clip.id] = _to_rows(hear((sound / 32767).astype(np.float32), features))
+        unsaved += 1
+        if unsaved == KEEP_EVERY:
+            _save(path, known)
+            unsaved = 0
+    if unsaved:
+        _save(path, known)
+    return [(clip, _to_events(known[clip.id])) for clip in wanted if len(known.get(clip.id, ()))]
