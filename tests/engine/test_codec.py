@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.articulation import CODE_DIM
 from engine.codec import FORMAT_VERSION, EncodedSpeech, SottoError, SpeechCodec
 from engine.describe import split_segments
 from engine.errors import SottovoceError
@@ -189,7 +190,7 @@ def test_true_phonemes_speak_again_in_step_with_the_original() -> None:
     assert encoded.speech_bits_per_second < 700
     assert len(encoded.to_bytes()) * 8 * 60 / encoded.seconds < 5_000 * 8
     rows = codec.features(pcm, events=segments)
-    assert rows.shape == (len(encoded.events), 32) and np.isfinite(rows).all()
+    assert rows.shape == (len(encoded.events), CODE_DIM) and np.isfinite(rows).all()
 
 
 @needs_models
