@@ -108,8 +108,14 @@ class CallPage(QWidget):
 
     def open_details(self, opened: bool) -> None:
         self.header.light.setChecked(opened)
-        self._meters_area.setVisible(opened)
         self.details.setVisible(opened)
+        if opened:  # the other half in a turn of its own: both together would take two frames
+            QTimer.singleShot(0, self, self._show_meters)
+        else:
+            self._show_meters()
+
+    def _show_meters(self) -> None:
+        self._meters_area.setVisible(self.details.isVisibleTo(self))
         self._fit()
 
     def set_blind(self, blind: bool) -> None:
