@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.articulation import CONTEXT_TICKS, ArticulationEncoder
+from engine.articulation import ArticulationEncoder
 from engine.events import MAX_LAYERS
 from engine.training.batches import BatchMaker
 from engine.training.datasets import Clip, Corpus
@@ -38,19 +38,14 @@ def coded_streams(corpus: Corpus, heard: Sequence[tuple[Clip, Stream]]) -> Itera
     number = {clip.id: n for n, clip in enumerate(corpus.clips)}
     for clip, stream in tqdm(heard, desc="codes", unit=" clips", mininterval=10):
         frames = slice(clip.first_frame, clip.first_frame + clip.frames)
-        mel, f0_hz = np.asarray(corpus.mel[frames], np.float32), corpus.f0[frames]
+        mel = np.asarray(corpus.mel[frames], np.float32)
         voice = voices.voice(number[clip.id])
         phonemes, codes = [], []
         for i, event in enumerate(stream):
             if event.is_silence:
                 continue
-            count = event.duration_ticks + 2 * CONTEXT_TICKS
-            ticks = np.arange(count) + event.start_tick - CONTEXT_TICKS
-            inside = np.clip(ticks, 0, len(mel) - 1)
+            inside = np.arange(event.start_tick, event.end_tick).clip(0, len(mel) - 1)
             previous = stream[i - 1] if i else None
-            following = stream[i + 1] if i + 1 < len(stream) else None
-            codes.append(
-                encoder.encode(mel[inside], event, previous, following, voice, f0_hz[inside])
-            )
+            codes.append(encoder.encode(mel[inside], event, previous, voice))
             phonemes.append(event.phoneme)
         yield np.array(phonemes, np.int64), np.array(codes, np.int64).reshape(-1, MAX_LAYERS)
