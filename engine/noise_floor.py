@@ -20,6 +20,7 @@ FRAME_MS: Final = 20
 FRAME_SAMPLES: Final = FRAME_MS * SAMPLE_RATE_HZ // 1000
 BAND_EDGES_HZ: Final = (100, 300, 600, 1200, 2400, 4000, 7600)
 MEMORY_FRAMES: Final = 100  # 2 s: nobody speaks that long without a gap in every band
+SETTLE_FRAMES: Final = 6  # until the smoothing has enough to smooth
 KNOWN_FRAMES: Final = 50  # before that the floor may still be somebody's vowel
 SMOOTHING: Final = 0.6  # of a band's level: noise of a single frame strays too far
 LIFT_DB: Final = 9.0  # a smoothed level this far over the floor is speech, or may be
@@ -27,6 +28,7 @@ LEAP_DB: Final = 15.0  # and so is a single frame's
 LOUD_RMS: Final = 0.01  # -40 dBFS: what is loud is never taken for background
 QUIET_RMS: Final = 2e-5
 """-94 dBFS: less than a bit of a sound card; nobody speaks below, however far from it."""
+FAINT_RMS: Final = 2e-4  # -74 dBFS: silence as long as the floor is not known
 PATIENCE_FRAMES: Final = 10  # of background before the first that counts
 LEAST_POWER: Final = 1e-9
 
@@ -49,6 +51,7 @@ class NoiseFloor:
         self._smooth: np.ndarray[Any, np.dtype[np.float64]] | None = None
         # smoothed powers of each band, [6] each; drops the oldest
         self._memory: deque[np.ndarray[Any, np.dtype[np.float64]]] = deque(maxlen=MEMORY_FRAMES)
+        self._seen = 0
         self._still = 0  # frames since one stood out
 
     def push(self, frames: Pcm) -> Flags:
@@ -61,14 +64,18 @@ class NoiseFloor:
         power = np.array([spectrum[band].mean() for band in self._BANDS]) + LEAST_POWER
         before = power if self._smooth is None else self._smooth
         smooth = self._smooth = SMOOTHING * before + (1.0 - SMOOTHING) * power
-        self._memory.append(smooth)
+        self._seen += 1
+        if self._seen > SETTLE_FRAMES:
+            self._memory.append(smooth)
         if rms < QUIET_RMS:
             return True
+        if not self._memory:
+            return rms < FAINT_RMS
         floor = np.min(self._memory, axis=0)
         lifted = smooth > floor * 10.0 ** (LIFT_DB / 10.0)
         leapt = power > floor * 10.0 ** (LEAP_DB / 10.0)
-        if len(self._memory) < KNOWN_FRAMES or rms > LOUD_RMS or (lifted | leapt).any():
-            self._still = 0
-            return False
-        self._still += 1
+        stands_out = rms > LOUD_RMS or bool((lifted | leapt).any())
+        self._still = 0 if stands_out else self._still + 1
+        if self._seen < KNOWN_FRAMES:
+            return rms < FAINT_RMS
         return self._still > PATIENCE_FRAMES
