@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -83,7 +84,9 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         stats = two.stats()
         assert 0.0 < stats.intelligibility["phonemes"] <= 1.0
         assert set(stats.delay_stages_ms) == set(DELAY_STAGES)
-        assert 100.0 < stats.mouth_to_ear_ms < 10_000.0  # other work may slow this machine
+        # Where other work takes the cores, speech waits for them.
+        calm = os.getloadavg()[0] <= (os.cpu_count() or 1)
+        assert 100.0 < stats.mouth_to_ear_ms < (2_500.0 if calm else 10_000.0)
         assert any(mark.kind == "played" for mark in two.far_events())
         assert any(mark.ipa != "sil" for mark in one.near_events())
 

@@ -217,7 +217,7 @@ def test_a_sender_follows_sudden_loss_at_once_and_chance_slowly() -> None:
 @pytest.mark.parametrize(
     ("link", "missing", "p95_ms", "wire_bps"),
     [
-        (ImpairmentSettings(), 0.0, 520.0, 2_600.0),
+        (ImpairmentSettings(), 0.0, 490.0, 2_500.0),
         (ImpairmentSettings(loss=0.3, delay_ms=30, jitter_ms=30), 0.02, 700.0, 6_000.0),
         (ImpairmentSettings(loss=0.5), 0.01, None, 6_000.0),
         (ImpairmentSettings(loss=0.2, burst_ms=250.0), 0.02, None, 4_000.0),
