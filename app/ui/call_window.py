@@ -18,7 +18,6 @@ from app.settings import Settings, save_settings
 from app.stats import CallStats
 from app.ui.blind_test import BlindTest
 from app.ui.call_desk import CallDesk, OpenCall
-from app.ui.call_header import LIVE
 from app.ui.call_page import CallPage
 from app.ui.dialogs import open_voice_lab
 from app.ui.ended_page import EndedPage
@@ -183,7 +182,7 @@ class CallWindow(QMainWindow):
         if call is None:
             return
         stats = call.stats()
-        if stats.state in LIVE and not self._met:
+        if stats.state is CallState.ACTIVE and not self._met:  # only now it is known who it is
             self._begin(call, stats)
         elif stats.state is CallState.ENDED:
             self._end(stats)

@@ -16,7 +16,7 @@ from app.ui.exchange_page import MAX_PASTE, InvitePage, JoinPage
 from app.ui.outside_words import in_user_language
 from app.ui.view_models import state_text, tr
 
-COMING = (CallState.CONNECTING, CallState.VERIFYING)
+COMING = (CallState.CONNECTING, CallState.VERIFYING, CallState.RECONNECTING)
 
 
 class Exchange:
