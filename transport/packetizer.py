@@ -24,7 +24,7 @@ from transport.policy import (
     PacketPlan,
     plan_packets,
 )
-from transport.reports import ReceiverReport
+from transport.reports import UNKNOWN_LOSS, ReceiverReport
 
 __all__ = ["Depacketizer", "Packetizer"]
 
@@ -65,6 +65,7 @@ class Packetizer:
         self._reports = 0
         self._plan = plan_packets(None, ceiling_bps)
         self._interval_ms = self._plan.interval_ms  # at which reports were measured
+        self._usual_loss = UNKNOWN_LOSS
         self._pending: deque[PhonemeEvent] = deque(maxlen=PENDING_EVENTS)  # drops the oldest
         self._history: deque[_Sent] = deque(maxlen=HISTORY_EVENTS)  # drops the oldest
         # (known at ms - end of event ms): the least of them is the recogniser's shortest lag
@@ -97,7 +98,8 @@ class Packetizer:
             fraction_lost=_blend(known.fraction_lost, report.fraction_lost, weight),
             burst_ms=_blend(known.burst_ms, report.burst_ms, BURST_WEIGHT),
         )
-        # Blended alike, the two tell how many packets long the runs were.
+        # Blended alike, the three tell how many packets long the runs were, and chance makes them.
+        self._usual_loss = _blend(self._usual_loss, report.fraction_lost, BURST_WEIGHT)
         self._interval_ms = _blend(self._interval_ms, self._plan.interval_ms, BURST_WEIGHT)
         self._acked_index = max(self._acked_index, min(report.acked_index, self._newest_sent()))
         self._choose()
@@ -114,7 +116,9 @@ class Packetizer:
         lags_ms = self._lags_ms
         spread_ms = sum(lags_ms) / len(lags_ms) - min(lags_ms) if lags_ms else 0.0
         lag_ms = RECOGNISER_LAG_MS + min(spread_ms, MAX_LAG_SPREAD_MS)
-        self._plan = plan_packets(self._report, self._ceiling_bps, self._interval_ms, lag_ms)
+        self._plan = plan_packets(
+            self._report, self._ceiling_bps, self._interval_ms, lag_ms, self._usual_loss
+        )
 
     def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
         """Packets that leave now, as (RTP timestamp, payload). Never more than a few."""

@@ -113,12 +113,14 @@ def plan_packets(
     ceiling_bps: float = DEFAULT_CEILING_BPS,
     interval_ms: float | None = None,
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2,
+    usual_loss: float | None = None,
 ) -> PacketPlan:
     """Choose the plan for what the receiver reports; None before the first report.
 
     ``interval_ms``: how far apart packets were while the report was measured; by default what the
     plan for this loss would make it. Runs of lost packets are judged against it. ``lag_ms``: how
     long after their end events become known, on average; it bounds how far apart packets can be.
+    ``usual_loss``: the loss over as long a time as ``burst_ms`` is the mean of; by default the same.
 
     ===================  ======  ======  =========  =======  =========
     link                 age ms  copies  spread ms  codes    wire kb/s
@@ -143,7 +145,9 @@ def plan_packets(
     loss = UNKNOWN_LOSS if report is None else min(max(report.fraction_lost, 0.0), 0.9)
     burst_ms = 0.0 if report is None else max(report.burst_ms, 0.0)
     apart_ms = _interval_ms(loss)
-    again, bursty = _again(loss, burst_ms, interval_ms or apart_ms)
+    usual_loss = loss if usual_loss is None else usual_loss
+    again, bursty = _again(usual_loss, burst_ms, interval_ms or apart_ms)
+    again = max(loss, again)
     if bursty:
         # An outage outlasts two intervals with the square of the chance to outlast one.
         known_ms, apart_ms = interval_ms or apart_ms, _blend(apart_ms, BURST_INTERVAL_MS, bursty)
