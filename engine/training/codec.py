@@ -1,8 +1,10 @@
-"""Train the synthesizer and the articulation codes together; writes ``codec.safetensors``.
+"""Train the synthesizer on articulation codes; writes ``codec.safetensors``.
 
-Loss: L1 on normalised log-mel, features of a frozen phoneme classifier so that codes may not blur
-words, voicing, and in the second half a patch discriminator against over-smoothing. Resumes from
-its run folder, else from the shipped weights. ``python -m engine.training.codec --help``.
+The codes are fitted first (``shapes``) and stay. Loss: L1 on normalised log-mel, features of a
+frozen phoneme classifier so that words are not blurred, voicing, the d-vector's distance, and on
+request a patch discriminator. Resumes from its run folder, else from the shipped weights.
+
+    python -m engine.training.codec --data ../shared/speech --cache cache --minutes 60
 """
 
 from __future__ import annotations
@@ -78,7 +80,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--adversarial-from", type=float, default=0.45, help="share of the time")
+    parser.add_argument(
+        "--adversarial-from", type=float, default=2.0,
+        help="share of the time before the discriminator joins in; above 1: never, it cost words",
+    )  # fmt: skip
     parser.add_argument("--speaker", type=float, default=0.4, help="weight of the d-vector term")
     parser.add_argument("--mse-dtw", type=float, default=0.0, help="weight of the timing-free term")
     parser.add_argument("--install", action="store_true", help="also write assets/models")
