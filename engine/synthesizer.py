@@ -201,7 +201,8 @@ class SynthesizerNet(nn.Module):
         """What codes say straight about the output. codes: [..., T, CODE_DIM] of each tick's event;
         basis: [..., T, SHAPE_TIMES] of ``shape_basis`` → [..., T, N_MELS]."""
         terms = self.shape(codes).unflatten(-1, (SHAPE_TIMES, SHAPE_BANDS))
-        return (basis[..., None] * terms).sum(-2) @ self.bands.t()
+        shape: Tensor = (basis[..., None] * terms).sum(-2) @ self.bands.t()
+        return shape
 
     def frames(self, ticks: Tensor, voice: Tensor) -> tuple[Tensor, Tensor]:
         """ticks: [B, T, WIDTH], T even; voice: [B, VOICE_DIM].
