@@ -22,8 +22,12 @@ def programs() -> list[str]:
     ]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
     known = programs()
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(f"usage: {__doc__}\nThere are: {', '.join(known)}")
+        return 0
     chosen, more = (known, []) if not arguments else (arguments[:1], arguments[1:])
     if chosen[0] not in known:
         print(f"No benchmark is called {chosen[0]}; there are: {', '.join(known)}", file=sys.stderr)
@@ -37,4 +41,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -53,13 +53,18 @@ Delay: mouth to ear, network included. WER: Whisper tiny.en; PER: hama against t
 """
 
 
+def _names(links: Sequence[str]) -> str:
+    """For argparse, to which a per cent sign is a format."""
+    return ", ".join(links).replace("%", "%%")
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="four links, six clips")
     parser.add_argument("--arms", help="comma separated; default: all of " + ", ".join(ARMS))
-    parser.add_argument("--links", help="comma separated; default: all of " + ", ".join(LINKS))
+    parser.add_argument("--links", help="comma separated; default: all of " + _names(LINKS))
     parser.add_argument("--clips", type=int, help="at most this many clips")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for tables and plots")
     parsed = parser.parse_args(arguments)
