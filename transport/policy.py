@@ -16,7 +16,7 @@ HEADER_BYTES: Final = 44
 """IPv4 20 + UDP 8 + RTP 12 + SRTP tag 4, paid for every packet."""
 PACKET_BYTES: Final = 5.5  # payload header 3, and what a block costs beyond its events
 EVENTS_PER_S: Final = 12.0
-EVENT_BITS: Final = 15.0
+EVENT_BITS: Final = 12.5
 CODE_BITS: Final = 7.5
 RECOGNISER_LAG_MS: Final = 140.0
 """The least that passes between an event's end and its being known, capture included."""
@@ -36,7 +36,7 @@ DEFAULT_CEILING_BPS: Final = 6_000.0
 MISSING_TARGET: Final = 0.005
 """Share of events of which no copy may arrive: half of what the product promises."""
 MAX_COPIES: Final = 12
-CODE_GAINS: Final = (6.5, 1.6, 1.5)
+CODE_GAINS: Final = (7.4, 0.6, 0.4)
 """Word errors in a hundred that each articulation code repairs, after the ones before it."""
 LEAST_GAIN: Final = 0.02
 """A sending of a code that repairs less is not worth its bits."""
