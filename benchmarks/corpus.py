@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from engine.codec import BRIDGED_TICKS
 from engine.errors import SottovoceError
@@ -85,14 +88,21 @@ def load_set(name: str = "readers", limit: int | None = None) -> list[Sample]:
     return samples
 
 
+def _readable(paths: list[Path], first: int) -> Pcm:
+    """The first recording from ``first`` on that libsndfile reads to its end: it gives up on a few."""
+    for step in range(len(paths)):
+        with contextlib.suppress(soundfile.LibsndfileError):
+            return speech.load_pcm(paths[(first + step) % len(paths)])
+    raise SottovoceError("No recording in the folder `noise` can be read.")
+
+
 def _in_noise(clean: Pcm, number: int) -> Pcm:
     """``clean`` with background noise NOISE_SNR_DB below it; every clip has another noise."""
     folder = speech.noise_dir()
     if folder is None:
         raise SottovoceError("The noise set needs a folder `noise` beside the speech corpus.")
     paths = sorted(p for p in folder.rglob("*") if p.suffix in {".ogg", ".opus", ".wav", ".flac"})
-    noise = speech.load_pcm(paths[number * 37 % len(paths)])
-    noise = np.resize(noise, len(clean))
+    noise = np.resize(_readable(paths, number * 37), len(clean))
     power = float(np.mean(noise**2)) or 1.0
     gain = np.sqrt(np.mean(clean**2) / power / 10 ** (NOISE_SNR_DB / 10))
     return np.clip(clean + gain * noise, -1.0, 1.0).astype(np.float32)
