@@ -66,6 +66,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--arms", help="comma separated; default: all of " + ", ".join(ARMS))
     parser.add_argument("--links", help="comma separated; default: all of " + _names(LINKS))
     parser.add_argument("--clips", type=int, help="at most this many clips")
+    parser.add_argument("--known", action="store_true", help="only what was measured before")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for tables and plots")
     parsed = parser.parse_args(arguments)
     parsed.arms = parsed.arms.split(",") if parsed.arms else list(ARMS)
@@ -163,7 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     cells = [(arm, link) for arm in options.arms for link in options.links]
     found = {cell: load_row(key_of(*cell)) for cell in cells}
-    pace = Pace(console, sum(row is None for row in found.values()))
+    if options.known:
+        cells = [cell for cell in cells if found[cell] is not None]
+    pace = Pace(console, sum(found[cell] is None for cell in cells))
     left_out: set[str] = set()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("calls", total=len(cells))
@@ -185,10 +188,16 @@ def main(arguments: list[str] | None = None) -> int:
     if not rows:
         console.print("No arm could run.")
         return 1
-    flat = {f"{link} · {arm}": rows[arm][link] for link in options.links for arm in rows}
+    flat = {
+        f"{link} · {arm}": rows[arm][link]
+        for link in options.links
+        for arm in rows
+        if link in rows[arm]
+    }
+    command = "python -m benchmarks.link_matrix" + (" --known" if options.known else "")
     text = (
         f"# Arms over bad links, {len(call.samples)} clips of unseen speakers\n\n"
-        f"`python -m benchmarks.link_matrix`\n\n{markdown(COLUMNS, flat, 'link · arm')}\n\n{NOTE}"
+        f"`{command}`\n\n{markdown(COLUMNS, flat, 'link · arm')}\n\n{NOTE}"
     )
     stem = "link_matrix" + ("_quick" if options.quick else "")
     write_text(options.out / f"{stem}.md", text)
