@@ -1,8 +1,7 @@
 """A call's link over real sockets: thread-safe ends of queues here, aiortc on its own thread.
 
-Three things run at once. The caller's threads use ``send``, ``receive`` and ``stats``; none of
-them blocks. One asyncio thread owns the sockets, the RTP session and the peer connection. State
-changes are told from that thread.
+The caller's threads use ``send``, ``receive`` and ``stats``, which never block. One asyncio thread
+owns the sockets, the RTP session and the peer connection, and tells state changes.
 
 Reconnecting. ICE restarts do not exist in aiortc, so a dead connection is replaced by a new one
 inside the same link: new sockets on the same ports, the same certificates, and the ICE
@@ -10,8 +9,7 @@ credentials that both ends hold since the invite. No signalling is needed while 
 keeps an address the other knows; the end that moved is found as a peer-reflexive candidate. A
 connection counts as lost when nothing authentic arrived for LOST_AFTER_MS although the far end
 answers probes, or when an ICE check shows that the far end has begun anew; a DTLS goodbye ends
-the call, like an RTCP one.
-The RTP session lives as long as the link: sequence numbers and counters go on.
+the call, like an RTCP one. Sequence numbers and counters go on as long as the link.
 """
 
 from __future__ import annotations
@@ -102,7 +100,9 @@ class RtcLink:
         self._unsent: list[bytes] = []  # control messages a lost connection never began to send
         self._flush_due = False
         self._heard_bye = False
+        self._abrupt = False  # not even a goodbye may leave any more
         self._run: asyncio.Task[None] | None = None
+        self._shutting: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._thread = LoopThread("sottovoce-link")
 
@@ -141,8 +141,7 @@ class RtcLink:
 
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:
         """Send through a worse link from now on; None: the real one alone."""
-        # the two directions are different links
-        seed = 2 * self._seed + self.role.value
+        seed = 2 * self._seed + self.role.value  # the two directions are different links
         self._impaired_ms = clock_ms()
         self._impairment = None if settings is None else Impairment(settings, seed)
         self._thread.call(self._apply_impairment)
@@ -194,38 +193,44 @@ class RtcLink:
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Tell the far end, close the sockets, end the thread. May be called twice."""
-        self._end(abrupt=False, timeout_s=timeout_s)
+        self._end(timeout_s)
 
     def abort(self) -> None:
-        """End as a crash would: the far end is told nothing."""
-        self._end(abrupt=True, timeout_s=3.0)
+        """End as a crash would: the far end is told nothing, whoever calls ``close`` meanwhile."""
+        self._abrupt = True
+        self._end(timeout_s=3.0)
 
     # on the link's thread
 
-    def _end(self, abrupt: bool, timeout_s: float) -> None:
-        ended = self._thread.run(self._shut(abrupt))
-        if self._thread.inside:  # from on_state: nobody may wait here
+    def _end(self, timeout_s: float) -> None:
+        ended = self._thread.run(self._shut())
+        if self._thread.inside:  # nobody may wait
             ended.add_done_callback(lambda _: self._thread.stop(timeout_s))
         else:
             with contextlib.suppress(CancelledError, TimeoutError):
                 ended.result(timeout_s)
             self._thread.stop(timeout_s)
 
-    async def _shut(self, abrupt: bool) -> None:
+    async def _shut(self) -> None:
+        """Once: who closes the link while it is being closed waits for that."""
+        if self._shutting is None:
+            self._shutting = asyncio.ensure_future(self._shut_once())
+        await asyncio.shield(self._shutting)
+
+    async def _shut_once(self) -> None:
         run, self._run = self._run, None
-        peer = self._peer
-        for _ in range(0 if abrupt else BYES):
-            if peer is not None and peer.connected:
-                await peer.send_media(self._session.pack_bye())
+        for _ in range(BYES):
+            if self._peer is not None and self._peer.connected and not self._abrupt:
+                await self._peer.send_media(self._session.pack_bye())
                 await asyncio.sleep(BYE_PAUSE_S)
-        if self._state is not LinkState.FAILED:
-            self._set_state(LinkState.CLOSED)
         if run is not None:
             run.cancel()
             await asyncio.gather(run, return_exceptions=True)
+        peer, self._peer = self._peer, None
+        if self._state is not LinkState.FAILED:
+            self._set_state(LinkState.CLOSED)
         if peer is not None:
-            await peer.close(abrupt)
-            self._peer = None
+            await peer.close(self._abrupt)
 
     def _set_state(self, state: LinkState) -> None:
         if state is not self._state:
@@ -297,7 +302,7 @@ class RtcLink:
                 await asyncio.sleep(PAUSE_S * (0.5 + secrets.randbelow(1000) / 1000.0))
             self._unsent = peer.unsent_control()
             self._heard_bye |= peer.ended
-            await peer.close(abrupt=not self._heard_bye)
+            await peer.close(abrupt=self._abrupt or not self._heard_bye)
             self._peer = None  # only now: whoever cancels this closes it in our place
             if self._state is LinkState.FAILED:
                 return
@@ -356,11 +361,10 @@ class RtcLink:
             self._peer.port.impair(self._impairment, self._impaired_ms)
 
     async def _send_outbox(self) -> None:
-        peer = self._peer
         for arm, timestamp, payload in self._outbox.drain():
             data = self._session.pack(arm, timestamp, payload, clock_ms())
-            if data is not None and peer is not None:
-                await peer.send_media(data)
+            if data is not None and self._peer is not None:
+                await self._peer.send_media(data)
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -369,7 +373,7 @@ class RtcLink:
     def _send_control(self, message: bytes) -> None:
         if is_report(message):
             self._session.queue_report(message, clock_ms())
-        elif self._peer is not None:
+        elif self._peer is not None and not self._abrupt:  # "bye" would tell
             self._peer.send_control(message)
         else:
             self.dropped["unconnected"] += 1
@@ -382,8 +386,7 @@ class RtcLink:
 
     def _on_rtcp(self, data: bytes) -> None:
         rtcp = self._session.on_rtcp(data, clock_ms())
-        if rtcp is not None and rtcp.bye:
-            self._heard_bye = True
+        self._heard_bye |= rtcp is not None and rtcp.bye
         self._take_reports()
 
     def _take_reports(self) -> None:

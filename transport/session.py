@@ -316,9 +316,7 @@ class RtpSession:
         receiving.measure_jitter(packet.timestamp, now_ms)
         if packet.report is not None:
             self._reports.append(packet.report)
-        return MediaPacket(
-            arm, number, packet.timestamp, packet.payload, now_ms, receiving.stream
-        )
+        return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms, receiving.stream)
 
     def on_rtcp(self, data: bytes, now_ms: float) -> Rtcp | None:
         """An RTCP packet from the far end; None (counted) when it makes no sense."""

@@ -167,7 +167,8 @@ def test_a_call_object_made_anew_takes_the_place_of_one_destroyed(tmp_path: Path
         saved = tickets.path.read_bytes()
         assert ada.network.link is not None
         ada.network.link.abort()  # no bye, as in a crash
-        ada.close()
+        ada.close()  # the rest of what would die with the process; tells nobody
+        assert bo.state in (CallState.ACTIVE, CallState.RECONNECTING), bo.stats().notice
         tickets.path.write_bytes(saved)  # which a crash would have left
         found = TicketFile(tickets.path).load()
         assert found is not None

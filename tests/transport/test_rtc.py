@@ -223,6 +223,28 @@ def test_a_killed_link_comes_back_from_its_ticket_without_signalling(pair: Pair)
     assert second == first + 1  # a new sender is not a burst of loss
 
 
+def test_a_killed_link_tells_nothing_even_when_its_owner_hangs_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtc, "LOST_AFTER_MS", 1000.0)
+    monkeypatch.setattr(rtc, "FIRST_HEARD_MS", 1000.0)
+    pair.connect()
+    link, hanging_up = pair.callee, []
+
+    def hang_up(state: LinkState) -> None:
+        link.send_control(b"bye")
+        hanging_up.append(threading.Thread(target=link.close))
+        hanging_up[-1].start()
+
+    link._on_state = hang_up
+    link.abort()
+    for thread in hanging_up:
+        thread.join(5)
+    assert hanging_up and link.state is LinkState.CLOSED
+    pair.wait(lambda: pair.caller.state is LinkState.RECONNECTING, 20)
+    assert pair.controls["caller"] == []
+
+
 def test_an_end_that_moved_to_another_port_is_found_again(pair: Pair) -> None:
     pair.connect()
     ticket = pair.callee.ticket()
