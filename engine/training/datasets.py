@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from engine.errors import SottovoceError
 from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
+from engine.phonemes import PHONEMES
 from engine.training.events import pieces, read_alignments, tick_power
+from engine.training.kept import load_rows, weights_fingerprint
 
 F32 = NDArray[np.float32]
 F0_FLOOR_HZ = 65.0
@@ -29,6 +31,7 @@ SOURCE_SHARES: Mapping[str, float] = {
     "librispeech": 0.40, "speechocean": 0.30, "kathleen": 0.12, "storybooks": 0.13, "asterisk": 0.05,
 }  # fmt: skip
 MIN_ALIGN_SCORE = -0.4  # below, transcript and audio disagree
+MIN_OWN_SCORE = -2.0  # the same for ours, which counts every frame of a phoneme, not its spike
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Clip:
     align_score: float
     first_frame: int = 0
     frames: int = 0
+
+
+def own_alignment_path(cache_dir: Path) -> Path:
+    """Where ``engine.training.align`` keeps what the shipped recogniser made of the clips."""
+    return cache_dir / f"aligned-{weights_fingerprint('recognizer')}.npz"
 
 
 def read_manifest(data_dir: Path) -> list[dict[str, str]]:
@@ -165,6 +173,8 @@ class Corpus:
 
     data_dir: Path
     cache_dir: Path
+    own_alignments: bool = False
+    """Take the boundaries of ``engine.training.align`` for the clips it has done."""
     clips: list[Clip] = field(init=False)
     mel: NDArray[np.float16] = field(init=False)
     f0: F32 = field(init=False)
@@ -197,6 +207,22 @@ class Corpus:
         self.dvec = np.load(self.cache_dir / "dvec.npy")
         self.balance = np.load(self.cache_dir / "balance.npy")
         self.events = {i: pieces(entry) for i, entry in read_alignments(self.data_dir)}
+        if self.own_alignments:
+            self._take_own()
+
+    def _take_own(self) -> None:
+        path = own_alignment_path(self.cache_dir)
+        known = load_rows(path)
+        if not known:
+            raise SottovoceError(f"{path} is missing: run engine.training.align first.")
+        for n, clip in enumerate(self.clips):
+            rows = known.get(clip.id)
+            if rows is None or not len(rows):
+                continue
+            self.events[clip.id] = pieces([(PHONEMES[p], s, d) for p, s, d, _ in rows.tolist()])
+            score = float(np.average(rows[:, 3], weights=rows[:, 2])) / 1000
+            if score < MIN_OWN_SCORE:
+                self.clips[n] = replace(clip, align_score=score)
 
     def select(self, split: str, sources: tuple[str, ...] | None = None) -> list[int]:
         """Indices of aligned clips of one split, without doubtful transcripts."""

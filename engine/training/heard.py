@@ -7,10 +7,8 @@ twentieth of real time; results are kept beside them and a later run goes on fro
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from engine.frontend import FEATURE_DIM, GUARD_FRAMES, STEP_FRAMES, STEP_SAMPLES
 from engine.mel import HOP, SAMPLE_RATE_HZ
 from engine.recognizer import StreamingRecognizer
 from engine.training.datasets import Clip, Corpus
+from engine.training.kept import Rows, load_rows, save_rows
 
 Stream = list[PhonemeEvent]
 KEEP_EVERY = 200  # clips
@@ -57,33 +56,18 @@ def hear(pcm: NDArray[np.float32], features: NDArray[np.float16]) -> Stream:
     return events + encoder.flush()
 
 
-def _to_rows(events: Sequence[PhonemeEvent]) -> NDArray[np.int32]:
+def _to_rows(events: Sequence[PhonemeEvent]) -> Rows:
     rows = [
         (e.phoneme, e.start_tick, e.duration_ticks, e.voiced, *e.pitch, e.energy) for e in events
     ]
     return np.array(rows, np.int32).reshape(-1, _COLUMNS)
 
 
-def _to_events(rows: NDArray[np.int32]) -> Stream:
+def _to_events(rows: Rows) -> Stream:
     return [
         PhonemeEvent(i, p, start, duration, bool(voiced), (first, second), energy)
         for i, (p, start, duration, voiced, first, second, energy) in enumerate(rows.tolist())
     ]
-
-
-def _load(path: Path) -> dict[str, NDArray[np.int32]]:
-    if not path.is_file():
-        return {}
-    with np.load(path) as file:
-        ends = np.cumsum(file["lengths"])[:-1]
-        return dict(zip(file["ids"].tolist(), np.split(file["rows"], ends), strict=True))
-
-
-def _save(path: Path, known: dict[str, NDArray[np.int32]]) -> None:
-    partial = path.with_suffix(".partial.npz")
-    lengths = [len(rows) for rows in known.values()]
-    np.savez(partial, ids=list(known), lengths=lengths, rows=np.concatenate(list(known.values())))
-    os.replace(partial, path)
 
 
 def heard_streams(
@@ -95,7 +79,7 @@ def heard_streams(
     delete it after the recogniser changed a lot.
     """
     path = corpus.cache_dir / "heard.npz"
-    known = _load(path)
+    known = load_rows(path)
     pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
     wanted = [c for c in corpus.clips if c.split == split and source in ("", c.source)]
     folder = corpus.cache_dir / "frontend"
@@ -109,8 +93,8 @@ def heard_streams(
         known[clip.id] = _to_rows(hear((sound / 32767).astype(np.float32), features))
         unsaved += 1
         if unsaved == KEEP_EVERY:
-            _save(path, known)
+            save_rows(path, known)
             unsaved = 0
     if unsaved:
-        _save(path, known)
+        save_rows(path, known)
     return [(clip, _to_events(known[clip.id])) for clip in wanted if len(known.get(clip.id, ()))]

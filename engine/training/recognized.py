@@ -7,7 +7,6 @@ share of its training crops uses these in place of the alignments. Features come
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -20,20 +19,25 @@ from engine.beam import PhonemeBeam
 from engine.events import MAX_EVENT_TICKS
 from engine.recognizer import BEAM, TICKS_PER_FRAME, RecognizerModel, load_model
 from engine.training.datasets import Corpus
+from engine.training.kept import weights_fingerprint
 from engine.training.recognizer_data import feature_path
-from engine.weights import MODELS_DIR
 
+F32 = NDArray[np.float32]
 Events = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Phonemes [E] and their boundaries in ticks [E + 1]."""
 
 
 @torch.inference_mode()
-def recognise(features: NDArray[np.float16], model: RecognizerModel) -> Events:
-    """Frontend features [T, 384] → contiguous events of at most MAX_EVENT_TICKS."""
+def log_posteriors(features: NDArray[np.float16], model: RecognizerModel) -> F32:
+    """Frontend features [T, 384] → log posteriors [T, N_PHONEMES], 20 ms each."""
     logits, _ = model.net(
         torch.from_numpy(features.astype(np.float32))[None], model.net.initial_state()
     )
-    rows = torch.log_softmax(logits[0], dim=1).numpy()
+    return np.asarray(torch.log_softmax(logits[0], dim=1).numpy(), np.float32)
+
+
+def search(rows: F32, model: RecognizerModel) -> Events:
+    """Log posteriors → contiguous events of at most MAX_EVENT_TICKS."""
     beam = PhonemeBeam(model.ngram, model.log_stay, model.log_prior, BEAM)
     segments = [s for t in range(0, len(rows), 4) for s in beam.push(rows[t : t + 4])]
     phonemes: list[int] = []
@@ -52,8 +56,7 @@ def recognised_events(corpus: Corpus) -> dict[str, Events]:
 
     Kept in the cache by the fingerprint of the recogniser's weights.
     """
-    weights = (MODELS_DIR / "recognizer.safetensors").read_bytes()
-    path = corpus.cache_dir / f"recognized-{hashlib.sha256(weights).hexdigest()[:12]}.npz"
+    path = corpus.cache_dir / f"recognized-{weights_fingerprint('recognizer')}.npz"
     if not path.is_file():
         _compute(corpus, path)
     with np.load(path) as stored:
@@ -71,7 +74,8 @@ def _compute(corpus: Corpus, path: Path) -> None:
     for n in tqdm(corpus.select("train"), desc="recognising", unit=" clips", mininterval=10):
         clip = corpus.clips[n]
         if feature_path(corpus.cache_dir, clip).is_file():
-            found[clip.id] = recognise(np.load(feature_path(corpus.cache_dir, clip)), model)
+            rows = log_posteriors(np.load(feature_path(corpus.cache_dir, clip)), model)
+            found[clip.id] = search(rows, model)
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,
