@@ -19,6 +19,7 @@ from app.call_state import CallState
 from app.call_switches import CallSwitches, impairment_words
 from app.call_words import CallWords
 from app.clock import Clock
+from app.mark_view import MarkView
 from app.network import Network
 from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS, Settings
 from app.stats import ARMS, Arm, CallStats, ChatLine, EventMark
@@ -52,6 +53,7 @@ class CallPanel:
         self._notice = ""
         self._peer_name = self._peer_version = ""
         self._began_ms = 0.0
+        self._near_marks, self._far_marks = MarkView(), MarkView()
         self._thread: threading.Thread | None = None
         self._worker: EngineWorker | None = None
         self._last_stats = CallStats()
@@ -163,11 +165,13 @@ class CallPanel:
 
     def near_events(self) -> tuple[EventMark, ...]:
         worker = self._worker
-        return () if worker is None else self._from_beginning(tuple(worker.near.marks))
+        marks = () if worker is None else worker.near.marks
+        return self._near_marks.since(marks, self._began_ms)
 
     def far_events(self) -> tuple[EventMark, ...]:
         worker = self._worker
-        return () if worker is None else self._from_beginning(tuple(worker.far.marks))
+        marks = () if worker is None else worker.far.marks
+        return self._far_marks.since(marks, self._began_ms)
 
     def heard(self, since_sample: int) -> tuple[int, Pcm]:
         worker = self._worker
@@ -178,10 +182,6 @@ class CallPanel:
         start = max(since_sample, end - 2 * 16_000)
         parts = [pcm[max(0, start - at) :] for at, pcm in pieces if at + len(pcm) > start]
         return end, np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def _from_beginning(self, marks: tuple[EventMark, ...]) -> tuple[EventMark, ...]:
-        began_ms = self._began_ms
-        return tuple(dataclasses.replace(mark, at_ms=mark.at_ms - began_ms) for mark in marks)
 
     def _tell(self, notice: str) -> None:
         self._notice = notice

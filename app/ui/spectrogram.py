@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.ui.palette import Palette
-from app.ui.phoneme_stream import PIXELS_PER_MS
+from app.ui.phoneme_lane import PIXELS_PER_MS
 from app.ui.theme import text_font, theme
 from app.ui.view_models import tr
 from engine.events import Pcm

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from app.call_controls import CallControls
 from app.stats import CallStats
-from app.ui.phoneme_stream import PhonemeStream, StreamLegend
+from app.ui.phoneme_stream import PhonemeStream
 from app.ui.spectrogram import Spectrogram
+from app.ui.stream_legend import StreamLegend
 from app.ui.view_models import arm_name, display_name, tr
 from app.ui.widgets import Card, ElidedLabel, label, row, set_text
 from engine.mel import SAMPLE_RATE_HZ

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from app.call_state import CallState
-from app.stats import DELAY_STAGES, CallStats, EventMark, Level
+from app.stats import DELAY_STAGES, CallStats, Level
 from app.ui.history import RATE_HZ, SECONDS, History
 from app.ui.level_meter import HOLD_UPDATES, LevelMeter
 from app.ui.meters import MeterBoard
 from app.ui.palette import DARK, LIGHT, Palette, contrast
-from app.ui.phoneme_stream import begins_ms, near_offset_ms
 from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
 from app.ui.tones import RATE_HZ as TONE_HZ
 from app.ui.tones import tone
@@ -117,26 +116,6 @@ def test_a_peak_holds_then_falls_and_clipping_shows(qapp: object) -> None:
     for _update in range(20):
         meter.set_level(Level(-40.0, -38.0))
     assert -25.0 < meter.peak_dbfs < -10.0
-
-
-def mark(side: str, start_tick: int, at_ms: float) -> EventMark:
-    kind = "sent" if side == "near" else "played"
-    return EventMark(side, 0, 3, "b", start_tick, 10, None, -20.0, kind, at_ms)  # type: ignore[arg-type]
-
-
-def test_near_events_keep_their_distances_though_they_are_sent_in_bursts() -> None:
-    events = [mark("near", 500, 1150.0), mark("near", 510, 1150.0), mark("near", 530, 1350.0)]
-    offset = near_offset_ms(events)
-    begins = begins_ms(events, offset)
-    assert np.diff(begins).tolist() == [100.0, 200.0]
-    assert begins[-1] + 100.0 <= 1350.0
-
-
-def test_far_events_rendered_in_one_go_are_shown_one_after_the_other() -> None:
-    events = [mark("far", 0, 42.0), mark("far", 10, 42.5), mark("far", 20, 900.0)]
-    assert begins_ms(events, 0.0) == [42.0, 142.0, 900.0]
-    late = [mark("far", 10 * number, 0.0) for number in range(100)]
-    assert max(begins_ms(late, 0.0)) <= 1500.0
 
 
 def test_the_spectrogram_shows_a_tone_where_it_is(qapp: object) -> None:
