@@ -115,7 +115,10 @@ class CallPage(QWidget):
             self._show_meters()
 
     def _show_meters(self) -> None:
-        self._meters_area.setVisible(self.details.isVisibleTo(self))
+        opened = self.details.isVisibleTo(self)
+        if opened and not self._meters_area.isVisibleTo(self):
+            self.meters.reveal()
+        self._meters_area.setVisible(opened)
         self._fit()
 
     def set_blind(self, blind: bool) -> None:

@@ -144,11 +144,14 @@ class LinkCard(Card):
         jitter = tr("jitter {0}").format(ms_text(stats.jitter_ms))
         self.setAccessibleDescription(", ".join((*loss, jitter, round_trip)))
 
-    def draw(self) -> None:
-        age = self._history.age_s
+    def draw_loss(self) -> None:
         for arm in ARMS:
-            self.loss.set_curve(arm, age, 100.0 * self._history.series(f"{arm}.loss"))
-        self.jitter.set_curve("jitter", age, np.minimum(self._history.series("jitter"), 200.0))
+            y = 100.0 * self._history.series(f"{arm}.loss")
+            self.loss.set_curve(arm, self._history.age_s, y)
+
+    def draw_jitter(self) -> None:
+        y = np.minimum(self._history.series("jitter"), JITTER_TOP_MS)
+        self.jitter.set_curve("jitter", self._history.age_s, y)
 
 
 def _big_figures(values: dict[str, QLabel]) -> QGridLayout:

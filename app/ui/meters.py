@@ -1,13 +1,15 @@
 """The meters behind the quality light: bit rates, intelligibility, loss and jitter, delay.
 
 ``MeterBoard.show_stats`` is called 20 times a second and spreads the work: figures four times
-a second, one plot redrawn at a time, so that no turn of the event loop is long.
+a second, one plot redrawn at a time, and half a turn after the rest of the window was painted, so
+that no turn of the event loop is long.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from app.stats import ARMS, CallStats
@@ -17,7 +19,7 @@ from app.ui.meter_cards import IntelligibilityCard, LinkCard, RateCard
 from app.ui.theme import theme
 from app.ui.widgets import GRID
 
-TURNS: Final = 5  # figures and each plot once in so many updates
+LATER_MS: Final = 25  # half of the window's 50 ms
 LONE_CARD_HEIGHT: Final = 244  # px, one below the other
 TWO_COLUMNS_PX: Final = 800  # the delays of a bad link have many digits
 CARD_HEIGHT: Final = 198  # px; two rows fit a window of 1280 by 820 without scrolling
@@ -42,14 +44,42 @@ class MeterBoard(QWidget):
         self.link = LinkCard(self.history)
         self.delay = DelayCard()
         self.cards = (self.rates, self.intelligibility, self.link, self.delay)
+        self._plots = (
+            self.rates.draw,
+            self.intelligibility.draw,
+            self.link.draw_loss,
+            self.link.draw_jitter,
+        )
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GRID)
         self._columns = 0
         self._updates = self._kept = 0
+        self._stats = CallStats()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setTimerType(Qt.TimerType.PreciseTimer)
+        self._later.setInterval(LATER_MS)
+        self._later.timeout.connect(self._draw)
         self._arrange(1)
         for card in self.cards:
             theme().dress(card)
+            policy = card.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            card.setSizePolicy(policy)
+
+    def reveal(self) -> None:
+        """Show the cards one a turn of the event loop: axes take some milliseconds to be drawn."""
+        hidden = list(self.cards)
+        for card in hidden:
+            card.hide()
+
+        def next_card() -> None:
+            hidden.pop(0).show()
+            if hidden:
+                QTimer.singleShot(0, self, next_card)
+
+        QTimer.singleShot(0, self, next_card)
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:
@@ -71,17 +101,19 @@ class MeterBoard(QWidget):
 
     def show_stats(self, stats: CallStats) -> None:
         """Points are kept even while the board is hidden; nothing is drawn then."""
-        turn = self._updates % TURNS
-        self._updates += 1
         self._keep(stats)
-        if not self.isVisible():
-            return
+        self._stats = stats
+        if self.isVisible() and not self._later.isActive():
+            self._later.start()
+
+    def _draw(self) -> None:
+        turn = self._updates % (1 + len(self._plots))
+        self._updates += 1
         if turn == 0:
             for card in self.cards:
-                card.show_stats(stats)
-        elif turn <= 3:
-            card = (self.rates, self.intelligibility, self.link)[turn - 1]
-            card.draw()
+                card.show_stats(self._stats)
+        else:
+            self._plots[turn - 1]()
 
     def _keep(self, stats: CallStats) -> None:
         """One point every quarter of a second of the call, however late this turn comes."""

@@ -1,6 +1,8 @@
 """A plot of the last minute in the window's colours: pyqtgraph with everything idle switched off.
 
-The time axis is fixed, so that a new point redraws curves and nothing else.
+The time axis is fixed, so that a new point redraws curves and nothing else. How curves are drawn
+decides whether the window stays quick: one thick smooth path through 240 restless points takes Qt
+6 ms, the same points as 239 short lines, or a path one pixel thin, take 0.3 ms at most.
 """
 
 from __future__ import annotations
@@ -44,10 +46,11 @@ class TimePlot(pg.PlotWidget):
         self.setXRange(-SECONDS - 4, 2, padding=0)
         self.setYRange(low, high, padding=0)
         item.getViewBox().setDefaultPadding(0.0)
-        item.showGrid(x=False, y=True, alpha=0.18)
+        item.showGrid(x=False, y=True, alpha=0.9)
         for side in ("left", "bottom"):
             axis = item.getAxis(side)
             axis.setStyle(tickFont=text_font(11), tickLength=0, tickTextOffset=4)
+            axis.setCacheMode(axis.CacheMode.DeviceCoordinateCache)
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(18)
         item.getAxis("bottom").setTicks(
@@ -66,6 +69,7 @@ class TimePlot(pg.PlotWidget):
     def add_curve(self, key: str, colour: str, *, dashed: bool = False) -> None:
         """``colour`` names a field of the palette."""
         curve = pg.PlotCurveItem(connect="finite", antialias=True)
+        curve.setSegmentedLineMode("off" if dashed else "on")
         self.addItem(curve)
         self._curves[key] = (curve, colour, dashed)
         self._recolour()
@@ -87,9 +91,7 @@ class TimePlot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(colours.muted))
         for curve, colour, dashed in self._curves.values():
             style = Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine
-            curve.setPen(
-                pg.mkPen(getattr(colours, colour), width=1.5 if dashed else 2, style=style)
-            )
+            curve.setPen(pg.mkPen(getattr(colours, colour), width=1 if dashed else 2, style=style))
 
 
 class LineSample(QWidget):
