@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
+import numpy as np
 import segno
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.buttons import IconButton
@@ -21,20 +25,17 @@ class QrPicture(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._matrix: list[list[bool]] = []
+        self._modules: QImage | None = None
         self.setFixedSize(SIDE, SIDE)
         self.setAccessibleName(tr("QR code of the link"))
 
     def set_text(self, text: str) -> None:
         """An empty text, or one too long for a QR code, shows nothing."""
-        self._matrix = []
+        self._modules = None
         if text:
-            try:
-                made = segno.make_qr(text, error="m")
-                self._matrix = [[bool(cell) for cell in line] for line in made.matrix]
-            except segno.DataOverflowError:
-                self._matrix = []
-        self.setVisible(bool(self._matrix))
+            with contextlib.suppress(segno.DataOverflowError):
+                self._modules = _picture(segno.make_qr(text, error="m").matrix)
+        self.setVisible(self._modules is not None)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -43,19 +44,23 @@ class QrPicture(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor("white"))
         painter.drawRoundedRect(QRectF(self.rect()), 8, 8)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        count = len(self._matrix) + 2 * QUIET_MODULES
-        module = self.width() // count if self._matrix else 1
-        start = (self.width() - module * len(self._matrix)) // 2
-        black = QColor("black")
-        for y, line in enumerate(self._matrix):
-            for x, dark in enumerate(line):
-                if dark:
-                    painter.fillRect(start + x * module, start + y * module, module, module, black)
+        if self._modules is not None:
+            count = self._modules.width()
+            side = self.width() // (count + 2 * QUIET_MODULES) * count
+            start = (self.width() - side) // 2
+            painter.drawImage(QRect(start, start, side, side), self._modules)
         painter.end()
 
     def sizeHint(self) -> QSize:
         return QSize(SIDE, SIDE)
+
+
+def _picture(matrix: Sequence[Sequence[int]]) -> QImage:
+    """One pixel a module."""
+    levels = np.where(np.array(matrix, bool), 0, 255).astype(np.uint8)
+    height, width = levels.shape
+    grey = QImage.Format.Format_Grayscale8
+    return QImage(levels.tobytes(), width, height, width, grey).copy()
 
 
 class CodeBox(QWidget):

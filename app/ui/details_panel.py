@@ -14,7 +14,7 @@ from app.ui.link_panel import LinkPanel
 from app.ui.theme import theme
 from app.ui.view_models import tr
 from app.ui.voice_panel import VoicePanel
-from app.ui.widgets import GRID
+from app.ui.widgets import GRID, Card
 
 WIDTH = 300  # px, with room for a scroll bar
 
@@ -58,7 +58,10 @@ class DetailsPanel(QWidget):
         for page in self._pages.values():
             shown = page if page is self.chat else scrolling(page)
             self._stack.addWidget(shown)
-            theme().dress(shown)
+            for zone in page.findChildren(Card):
+                theme().dress(zone)
+            if isinstance(shown, QScrollArea):
+                theme().dress(shown.verticalScrollBar())
         self.tabs.chosen.connect(self.open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

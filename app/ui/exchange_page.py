@@ -76,8 +76,6 @@ class ExchangePage(QWidget):
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.setProperty("role", "page")
-        theme().dress(self)
         back = IconButton(tr("Back"), "back", "quiet")
         back.setToolTip(tr("Leave and go back (Esc)"))
         back.clicked.connect(self.left)
@@ -96,8 +94,9 @@ class ExchangePage(QWidget):
         content = QVBoxLayout(middle)
         content.setContentsMargins(24, 16, 24, 16)
         content.setSpacing(12)
+        heading = label(title, "title")
         content.addLayout(row(back, None))
-        content.addWidget(label(title, "title"))
+        content.addWidget(heading)
         content.addLayout(self.cards)
         content.addWidget(self.error)
         content.addWidget(self.status)
@@ -111,7 +110,11 @@ class ExchangePage(QWidget):
         inner.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scrolling(holder))
+        area = scrolling(holder)
+        outer.addWidget(area)
+        bar = area.verticalScrollBar()
+        for zone in (back, heading, self.error, self.status, self.busy, bar):
+            theme().dress(zone)
 
     def step(self, number: int, title: str) -> Card:
         card = Card()
@@ -121,6 +124,7 @@ class ExchangePage(QWidget):
         card.body.addLayout(row(badge, label(title, "heading"), None))
         card.setAccessibleName(tr("Step {0}: {1}").format(number, title))
         self.cards.addWidget(card)
+        theme().dress(card)
         return card
 
     def show_error(self, text: str) -> None:
