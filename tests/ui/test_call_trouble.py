@@ -25,7 +25,7 @@ from app.ui.theme import theme
 from tests.app.calls import make_call, talk
 from tests.speech import any_speech
 from tests.ui.conftest import MakeWindow
-from tests.ui.stopwatch import MeasuredApplication
+from tests.ui.stopwatch import MeasuredApplication, assert_never_blocked
 from transport.control import Hello
 from transport.impair import ImpairmentSettings
 
@@ -35,7 +35,6 @@ SOON_MS = 15_000  # at once, on a machine that has something else to do
 LEFT = Qt.MouseButton.LeftButton
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING_GETS_THROUGH = ImpairmentSettings(loss=1.0)
-BUSY_MS = 16.0
 
 
 @contextmanager
@@ -207,9 +206,7 @@ def test_devices_are_changed_unplugged_and_replugged_in_the_call(
             qtbot.waitUntil(lambda: theme().settled, timeout=SOON_MS)
             qtbot.wait(200)
         qapp.handled = None
-        slowest = sorted(handled)[-2:]
-        assert len(handled) > 40
-        assert slowest[0][0] < BUSY_MS, f"the window was busy for {slowest} ms"
+        assert_never_blocked(handled)
 
 
 def test_a_peer_of_another_version_is_named_on_the_last_page(

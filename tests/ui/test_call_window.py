@@ -18,13 +18,12 @@ from app.ui.theme import theme
 from tests.app.calls import make_call, talk
 from tests.speech import any_speech
 from tests.ui.conftest import MakeWindow
-from tests.ui.stopwatch import MeasuredApplication
+from tests.ui.stopwatch import MeasuredApplication, assert_never_blocked
 
 pytestmark = pytest.mark.network
 PATIENCE_MS = 45_000
 SOON_MS = 15_000  # at once, on a machine that has something else to do
 LEFT = Qt.MouseButton.LeftButton
-BUSY_MS = 16.0
 
 
 def press(qtbot: QtBot, window: CallWindow, key: Qt.Key, text: str = "") -> None:
@@ -137,12 +136,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     theirs.close()
     mine.close()
 
-    work = sorted(entry for entry in handled if entry[0] > 0.5)
-    assert len(work) > 30
-    print(f"events: median {work[len(work) // 2]}, longest {work[-3:]}")
-    # One stolen cache line is not a busy window; a second slow event, or a really slow one, is.
-    assert work[-2][0] < BUSY_MS, f"the window was busy for {work[-2:]} ms"
-    assert work[-1][0] < 2 * BUSY_MS, f"the window was busy for {work[-1]} ms"
+    assert_never_blocked(handled)
 
 
 def test_a_whole_call_by_keyboard_alone(

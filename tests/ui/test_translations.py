@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QWidget,
 )
+from pytestqt.qtbot import QtBot
 
 from app.call_switches import impairment_words
 from app.call_words import version_notice
@@ -146,7 +147,8 @@ def test_no_text_of_any_window_escapes_translation(
         window.page.header.show_stats(CallStats(peer_name="Bo"), False)
         window.page.bar.show_stats(CallStats(), "Space")
         window.page.details.show_stats(CallStats(), False)
-        window.page.meters.show_stats(CallStats())
+        for card in window.page.meters.cards:
+            card.show_stats(CallStats())
         window.ended.show_stats(CallStats(peer_name="Bo", seconds=5.0, events_received=4))
         call = make_call("Ada", [], tmp_path)  # type: ignore[arg-type]
         settings = SettingsDialog(Settings(), window)
@@ -167,13 +169,17 @@ def test_no_text_of_any_window_escapes_translation(
         QCoreApplication.removeTranslator(marking)
 
 
-def test_german_fits_the_small_screen(make_window: MakeWindow, in_english: QApplication) -> None:
+def test_german_fits_the_small_screen(
+    make_window: MakeWindow, qtbot: QtBot, in_english: QApplication
+) -> None:
     assert translations.install(in_english, "de") == "de"
     window = make_window(recent_peers=("Bo",))
     window.resize(800, 600)
     window.page.open_details(True)
     window.page.bar.show_stats(CallStats(recording="asking", muted=True), "F9")
     theme().settle()
+    window.go(window.page)
+    qtbot.waitUntil(lambda: all(card.isVisible() for card in window.page.meters.cards))
     cut = []
     for place in range(window.pages.count()):
         window.pages.setCurrentIndex(place)
