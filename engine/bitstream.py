@@ -39,6 +39,7 @@ from engine.probability import (
 
 MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * 30  # the costliest event takes about 230 bits
 KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing new
+_CODE_FIELDS = tuple(f"code_{layer + 1}" for layer in range(MAX_LAYERS))
 _WORD_BYTES = 4
 _BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
@@ -155,23 +156,25 @@ class _OverrunError(Exception):
     """More was decoded than the bytes can hold."""
 
 
-class _Reader(BitCounter):
+class _Reader:
+    """Counts in all, not by field: this runs on what the network sends."""
+
     def __init__(self, data: bytes) -> None:
-        super().__init__()
-        self._decoder = _decoder(data)
+        self._decode = _decoder(data).decode
+        self.total_bits = 0.0
         self._end_bits = 8.0 * (len(data) + 1)
 
     def code(self, field: str, odds: Odds, symbol: int) -> int:
-        return super().code(field, odds, int(self._decoder.decode(odds.model)))
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        symbol = int(self._decoder.decode(constriction.stream.model.Uniform(levels)))
-        return super().code_uniform(field, levels, symbol)
-
-    def _add(self, field: str, bits: float) -> None:
-        super()._add(field, bits)
+        symbol = self._decode(odds.model)
+        self.total_bits += odds.bits(symbol)
         if self.total_bits >= self._end_bits:  # no use in reading on
             raise _OverrunError
+        return symbol
+
+    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
+        symbol = self._decode(constriction.stream.model.Uniform(levels))
+        self.total_bits += math.log2(levels)
+        return symbol
 
 
 def _decoder(data: bytes) -> Any:
@@ -281,10 +284,11 @@ def _walk_codes(
     given = int(phoneme == SILENCE), context.layers  # silence carries no codes
     layers = coder.code("layers", tables.odds("layers", given), len(event.codes))
     codes = event.codes + (0,) * MAX_LAYERS
-    return tuple(
-        coder.code(f"code_{layer + 1}", tables.odds("code", (layer, phoneme)), codes[layer])
-        for layer in range(layers)
-    )
+    walked = []
+    for layer in range(layers):
+        odds = tables.odds("code", (layer, phoneme))
+        walked.append(coder.code(_CODE_FIELDS[layer], odds, codes[layer]))
+    return tuple(walked)
 
 
 def event_bits(events: Sequence[PhonemeEvent], known: Sequence[PhonemeEvent] = ()) -> list[float]:

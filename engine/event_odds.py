@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,19 @@ def _offsets(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 _INPUT_ROW: Final = _offsets({name: LEVELS[name] for name in INPUTS})
+_ROW_PHONEME: Final = _INPUT_ROW["phoneme"]
+_ROW_HOLE: Final = _INPUT_ROW["hole"]
+_ROW_DURATION: Final = _INPUT_ROW["duration"] - 1
+_ROW_VOICED: Final = _INPUT_ROW["voiced"]
+_ROW_ENERGY: Final = _INPUT_ROW["energy"]
+_ROW_LOUDER: Final = _INPUT_ROW["louder"] + LARGEST["louder"]
+_ROW_FIRST: Final = _INPUT_ROW["pitch_first"]
+_ROW_SECOND: Final = _INPUT_ROW["pitch_second"]
+_ROW_JUMP: Final = _INPUT_ROW["jump"]
+_ROW_GLIDE: Final = _INPUT_ROW["glide"]
 _HIDDEN: Final = _offsets({n: head.width for n, head in HEADS.items()})
 _GATES: Final = 3 * STATE
+_ONES: Final = np.ones(len(INPUTS), np.float32)
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
@@ -114,32 +125,33 @@ SHAPES: Final = _shapes()
 
 
 class _Layer(NamedTuple):
-    """One field's way from the state to its logits."""
+    """One field's way from the state to its logits, laid out for few operations."""
 
     part: slice
     """Of the matrix' outputs."""
-    known: F64
-    """Rows to add for what is known of the event, one table after the other …"""
-    begins: tuple[int, ...]
-    """… which begin here."""
+    known: tuple[F64, ...]
+    """[values, width]: for what is known of the event a row of each is added; the last two things
+    known share a table."""
     out: F64
-    bias: F64
+    """[..., outputs, 1 + width] in steps of the odds, the bias first. Energy and pitch have one such
+    matrix for each level that changes count from, durations one for each kind of block."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventNetwork:
     """The trained weights, each exact on its grid; shared by all blocks.
 
-    What leads to a curve is in its entries, what leads to odds in their steps.
+    States are in steps of STATE_GRID. What leads to a curve is in its entries, what leads to odds in
+    their steps.
     """
 
     begin: F64
     """[2, STATE] the state before the first event; blocks on ticks, even blocks."""
-    kind: F64
-    inputs: F64
+    inputs: NDArray[np.float32]
+    """[2 * rows, gates]: for blocks on ticks, then for even ones. Every event has a row of "phoneme",
+    which holds what all events have in common."""
     matrix: NDArray[np.float32]
-    """State → gates and hidden layers."""
-    bias: F64
+    """[gates and hidden layers, 1 + STATE], the bias first; from states in steps of READ_GRID."""
     sigmoid: F64
     tanh: F64
     layers: Mapping[str, _Layer]
@@ -147,6 +159,8 @@ class EventNetwork:
     """[43 ** 3, 43] NGRAM_STEPS by history."""
     weights: F64
     """[ODDS_REACH] whole numbers: the weight of a value so many steps below the likeliest."""
+    two: dict[int, Odds]
+    """Odds of yes and no by how many steps the one is above the other; filled as they are met."""
 
 
 def network_of(
@@ -161,38 +175,62 @@ def network_of(
     layers, worst = {}, 0.0
     for n, head in HEADS.items():
         part = slice(_GATES + _HIDDEN[n], _GATES + _HIDDEN[n] + head.width)
-        known = [exact[f"known_{n}_{of}"] for of in head.known] or [np.zeros((0, head.width))]
-        begins = tuple(_offsets({of: LEVELS[of] for of in head.known}).values())
+        known = [exact[f"known_{n}_{of}"] for of in head.known]
         out, bias = exact[f"out_{n}"] * ODDS_STEPS, exact[f"out_bias_{n}"] * ODDS_STEPS
-        layers[n] = _Layer(part, np.concatenate(known), begins, out, bias)
         # States stay within ±1, so these sums bound whatever a block can lead to.
         reach = np.abs(matrix[part]).sum(1) + np.abs(exact["bias"][part])
         reach = reach + sum(np.abs(rows).max(0, initial=0.0) for rows in known)
         logits = np.abs(out) @ reach + np.abs(bias)
         logits[-1] *= 256 / NGRAM_STEPS if n == "phoneme" else 1
         worst = max(worst, float(logits.max()))
-    gates = np.abs(matrix).sum(1) * READ_GRID * WEIGHT_GRID
+        layers[n] = _layer(n, part, known, np.column_stack([bias, out]))
+    inputs = _inputs(exact["inputs"], exact["kind"])
+    given = len(INPUTS) * np.abs(inputs).max(0) / CURVE_STEPS
+    reads = np.abs(matrix).sum(1) + np.abs(exact["bias"])
+    reads[: 2 * STATE] += given[: 2 * STATE]
+    largest = max(reads.max() * READ_GRID * WEIGHT_GRID, given.max() * STATE_GRID)
     curves = max(float(np.abs(exact[name]).max()) for name in ("sigmoid", "tanh", "begin"))
     single, double = 2.0**24, 2.0**53
-    if gates.max() >= single or 8 * worst * STATE_GRID**2 * NGRAM_STEPS >= double or curves > 1.0:
+    if largest >= single or 8 * worst * STATE_GRID**2 * NGRAM_STEPS >= double or curves > 1.0:
         raise WeightsError("Model event_odds.safetensors is damaged: reinstall Sottovoce.")
     if weights.min() < 1 or weights.max() > 1 << 40:
         raise WeightsError("Model event_odds.safetensors is damaged: reinstall Sottovoce.")
-    bias = exact["bias"].copy()
-    bias[:_GATES] *= CURVE_STEPS
+    matrix = np.column_stack([exact["bias"], matrix / READ_GRID])
     matrix[:_GATES] *= CURVE_STEPS
     return EventNetwork(
-        exact["begin"],
-        exact["kind"] * CURVE_STEPS + (CURVE_REACH + 0.5),  # so that truncation rounds
-        exact["inputs"] * CURVE_STEPS,
-        matrix.astype(np.float32),
-        bias,
+        exact["begin"] * STATE_GRID,
+        inputs.astype(np.float32),
+        np.asfortranarray(matrix, np.float32),
         exact["sigmoid"],
-        exact["tanh"],
+        exact["tanh"] * STATE_GRID,
         layers,
         ngram.reshape(-1, N_PHONEMES),
         weights.astype(np.float64),
+        {},
     )
+
+
+def _inputs(rows: F64, kind: F64) -> F64:
+    """What the gates get from events, once for each kind of block."""
+    both = np.stack([rows, rows]) * CURVE_STEPS
+    both[:, :N_PHONEMES] += kind[:, None] * CURVE_STEPS + (CURVE_REACH + 0.5)  # truncation rounds
+    return np.concatenate(list(both))
+
+
+def _layer(name: str, part: slice, known: list[F64], out: F64) -> _Layer:
+    """``out``: [outputs, 1 + width], the bias first."""
+    if len(known) > 1:
+        pairs = known[-2][:, None] + known[-1]
+        known = [*known[:-2], pairs.reshape(-1, pairs.shape[-1])]
+    if name == "duration":
+        out = np.stack([out, np.concatenate([out[1::2], 0 * out[1::2]])])
+    elif name == "voiced":
+        out = out[1] - out[0]
+    elif name != "phoneme":  # values, and changes from the level before
+        levels = (len(out) + 1) // 3
+        changes = [out[2 * levels - 1 - start :][:levels] for start in range(levels)]
+        out = out[:levels] + np.stack(changes)
+    return _Layer(part, tuple(known), np.ascontiguousarray(out))
 
 
 @lru_cache(maxsize=1)
@@ -216,40 +254,54 @@ class EventOdds:
         """``even``: every boundary of the block lies on the recogniser's 20 ms grid."""
         self._net = network
         self._even = even
-        self._kind = network.kind[int(even)]
+        self._first_row = int(even) * (len(network.inputs) // 2)
         self._pitch = NO_PITCH
         self._energy = START_ENERGY
         self._spoken: tuple[int, ...] = ()
+        self._coarse = np.ones(1 + STATE, np.float32)  # the first stays one, for the bias
+        self._hidden = np.ones(1 + max(head.width for head in HEADS.values()))  # this too
         self._set_state(network.begin[int(even)])
 
     def phoneme(self) -> Odds:
-        logits = self._logits("phoneme")
+        logits = self._logits(self._net.layers["phoneme"].out, "phoneme")
         spoken = self._spoken
         if len(spoken) < 3:
             return self._odds(logits[:-1])
         history = (spoken[0] * N_PHONEMES + spoken[1]) * N_PHONEMES + spoken[2]
-        return self._odds(logits[:-1] - logits[-1] * (self._net.ngram[history] / NGRAM_STEPS))
+        belief = float(logits[-1]) / NGRAM_STEPS
+        return self._odds(logits[:-1] - belief * self._net.ngram[history])
 
     def duration(self, phoneme: int) -> Odds:
         """Of ticks - 1, or of half the ticks - 1 in an even block."""
-        logits = self._logits("duration", phoneme)
-        return self._odds(logits[1::2] if self._even else logits)
+        layer = self._net.layers["duration"]
+        out = layer.out[1, : MAX_EVENT_TICKS // 2] if self._even else layer.out[0]
+        return self._odds(self._logits(out, "duration", phoneme))
 
     def voiced(self, phoneme: int, duration_ticks: int) -> Odds:
-        return self._odds(self._logits("voiced", phoneme, duration_ticks - 1))
+        """One of not many: yes is some steps likelier than no."""
+        known = phoneme * MAX_EVENT_TICKS + duration_ticks - 1
+        steps = int(self._logits(self._net.layers["voiced"].out, "voiced", known))
+        steps = min(max(steps, -ODDS_REACH), ODDS_REACH)
+        odds = self._net.two.get(steps)
+        if odds is None:
+            logits = np.array([max(-steps, 0), max(steps, 0)], np.float64)
+            odds = self._net.two.setdefault(steps, self._odds(logits))
+        return odds
 
     def energy(self, phoneme: int, duration_ticks: int, voiced: bool) -> Odds:
-        logits = self._logits("energy", phoneme, duration_ticks - 1, int(voiced))
-        return self._odds(_relative(logits, self._energy, ENERGY_LEVELS))
+        out = self._net.layers["energy"].out[self._energy]
+        return self._odds(self._logits(out, "energy", phoneme, 2 * duration_ticks - 2 + voiced))
 
     def pitch_first(self, phoneme: int, energy: int) -> Odds:
-        logits = self._logits("pitch_first", phoneme, energy, self._pitch)
         start = START_PITCH if self._pitch == NO_PITCH else self._pitch
-        return self._odds(_relative(logits, start, PITCH_LEVELS))
+        known = energy * LEVELS["last_pitch"] + self._pitch
+        out = self._net.layers["pitch_first"].out[start]
+        return self._odds(self._logits(out, "pitch_first", phoneme, known))
 
     def pitch_second(self, phoneme: int, duration_ticks: int, first: int) -> Odds:
-        logits = self._logits("pitch_second", phoneme, duration_ticks - 1, self._jump(first))
-        return self._odds(_relative(logits, first, PITCH_LEVELS))
+        known = (duration_ticks - 1) * LEVELS["jump"] + self._jump(first)
+        out = self._net.layers["pitch_second"].out[first]
+        return self._odds(self._logits(out, "pitch_second", phoneme, known))
 
     def advance(
         self,
@@ -261,21 +313,22 @@ class EventOdds:
         pitch: tuple[int, int],
     ) -> None:
         """The event is told: read it."""
+        begin = self._first_row
         rows = [
-            _INPUT_ROW["phoneme"] + phoneme,
-            _INPUT_ROW["hole"] + hole,
-            _INPUT_ROW["duration"] + duration_ticks - 1,
-            _INPUT_ROW["voiced"] + voiced,
-            _INPUT_ROW["energy"] + energy,
-            _INPUT_ROW["louder"] + energy - self._energy + LARGEST["louder"],
+            begin + _ROW_PHONEME + phoneme,
+            begin + _ROW_HOLE + hole,
+            begin + _ROW_DURATION + duration_ticks,
+            begin + _ROW_VOICED + voiced,
+            begin + _ROW_ENERGY + energy,
+            begin + _ROW_LOUDER + energy - self._energy,
         ]
         if voiced:
-            rows += [
-                _INPUT_ROW["pitch_first"] + pitch[0],
-                _INPUT_ROW["pitch_second"] + pitch[1],
-                _INPUT_ROW["jump"] + self._jump(pitch[0]),
-                _INPUT_ROW["glide"] + _change("glide", pitch[1] - pitch[0]),
-            ]
+            rows += (
+                begin + _ROW_FIRST + pitch[0],
+                begin + _ROW_SECOND + pitch[1],
+                begin + _ROW_JUMP + self._jump(pitch[0]),
+                begin + _ROW_GLIDE + _change("glide", pitch[1] - pitch[0]),
+            )
             self._pitch = pitch[1]
         self._energy = energy
         if phoneme != SILENCE and self._spoken[-1:] != (phoneme,):
@@ -284,30 +337,30 @@ class EventOdds:
 
     def _step(self, rows: list[int]) -> None:
         """One step of the gated recurrent unit (Cho et al., 2014)."""
-        given = np.add.reduce(self._net.inputs.take(rows, 0)) + self._kind
-        read, split = self._read, 2 * STATE
-        gates = _curve(self._net.sigmoid, given[:split] + read[:split])
-        fresh = _curve(self._net.tanh, given[split:] + gates[:STATE] * read[split:_GATES])
-        state = fresh + gates[STATE:] * (self._state - fresh)
-        self._set_state(np.rint(state * STATE_GRID) / STATE_GRID)
+        net, read, split = self._net, self._read, 2 * STATE
+        given = _ONES[: len(rows)].dot(net.inputs.take(rows, 0))
+        gates = _curve(net.sigmoid, given[:split] + read[:split])
+        fresh = _curve(net.tanh, given[split:] + gates[:STATE] * read[split:_GATES])
+        self._set_state(np.rint(fresh + gates[STATE:] * (self._state - fresh)))
 
     def _set_state(self, state: F64) -> None:
         self._state = state
-        coarse = (np.rint(state * READ_GRID) / READ_GRID).astype(np.float32)
-        self._read: F64 = self._net.matrix @ coarse + self._net.bias
+        np.rint(state * (READ_GRID / STATE_GRID), out=self._coarse[1:], casting="same_kind")
+        self._read: F64 = self._net.matrix.dot(self._coarse).astype(np.float64)
 
-    def _logits(self, field: str, *known: int) -> F64:
-        """``known``: what HEADS says, in its order. In steps of the odds."""
+    def _logits(self, out: F64, field: str, *known: int) -> Any:
+        """[...] of the rows of ``out``, in steps of the odds. ``known``: rows of the layer's tables."""
         layer = self._net.layers[field]
-        hidden = self._read[layer.part]
-        if known:
-            rows = [begin + value for begin, value in zip(layer.begins, known, strict=True)]
-            hidden = hidden + np.add.reduce(layer.known.take(rows, 0))
-        logits: F64 = layer.out @ np.maximum(hidden, 0.0) + layer.bias
-        return logits
+        width = layer.part.stop - layer.part.start
+        hidden = self._hidden[1 : 1 + width]
+        told = self._read[layer.part]
+        for table, row in zip(layer.known, known, strict=True):
+            told = told + table[row]
+        np.maximum(told, 0.0, out=hidden)
+        return out.dot(self._hidden[: 1 + width])
 
     def _odds(self, logits: F64) -> Odds:
-        steps = (np.maximum.reduce(logits) - logits).astype(np.intp)
+        steps = (logits[logits.argmax()] - logits).astype(np.intp)
         return Odds(self._net.weights.take(steps, mode="clip"))
 
     def _jump(self, first: int) -> int:
@@ -322,9 +375,3 @@ def _curve(table: F64, at: F64) -> F64:
 def _change(name: str, change: int) -> int:
     largest = LARGEST[name]
     return min(max(change, -largest), largest) + largest
-
-
-def _relative(logits: F64, start: int, levels: int) -> F64:
-    """Logits of values and of changes from ``start`` → of values."""
-    begin = 2 * levels - 1 - start
-    return logits[:levels] + logits[begin : begin + levels]

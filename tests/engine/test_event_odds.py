@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.packet_policy import talk
 from engine.event_odds import (
+    CURVE_STEPS,
     FIELDS,
     ODDS_STEPS,
     READ_GRID,
+    START_ENERGY,
+    STATE,
     STATE_GRID,
     WEIGHT_GRID,
-    EventNetwork,
     EventOdds,
     default_network,
     network_of,
 )
-from engine.events import PhonemeEvent
+from engine.events import ENERGY_LEVELS, PhonemeEvent
 from engine.probability import Odds
 from engine.weights import WeightsError, load_weights
 from tests.speech import SPEECH_REASON, dev_readers, load_pcm
@@ -59,35 +62,46 @@ def whole(numbers: np.ndarray, grid: int) -> np.ndarray:
 
 
 def test_floating_point_computes_what_whole_numbers_would() -> None:
-    network = default_network()
-    matrix = whole(network.matrix, WEIGHT_GRID)
-    reader = EventOdds(network, True)
+    tensors, _, _ = arrays()
+    whole = {name: tensor.astype(np.int64) for name, tensor in tensors.items()}
+    heads = slice(3 * STATE, None)
+    part = default_network().layers["energy"].part
+    matrix, bias = whole["matrix"], whole["bias"]
+    reader, energy = EventOdds(default_network(), True), START_ENERGY
     for event in talk(15.0, seed=12):
-        state = np.rint(reader._state * READ_GRID).astype(np.int64)
-        read = (matrix @ state) * (STATE_GRID * 16 // (READ_GRID * WEIGHT_GRID))
-        read += whole(network.bias, STATE_GRID) * 16
-        assert np.array_equal(whole(reader._read, STATE_GRID * 16), read)
-        layer = network.layers["energy"]
-        known = layer.known[[b + v for b, v in zip(layer.begins, (7, 3, 1), strict=True)]]
-        hidden = read[layer.part] + whole(known, STATE_GRID).sum(0) * 16
-        out = whole(layer.out / ODDS_STEPS, STATE_GRID) @ np.maximum(hidden, 0)
-        out += whole(layer.bias / ODDS_STEPS, STATE_GRID) * STATE_GRID * 16
-        logits = reader._logits("energy", 7, 3, 1)
-        assert np.array_equal(logits * (STATE_GRID**2 * 16 / ODDS_STEPS), out.astype(np.float64))
+        state = np.floor_divide(reader._state.astype(np.int64) * 2 * READ_GRID + STATE_GRID,
+                                2 * STATE_GRID)  # fmt: skip
+        halves = reader._state * READ_GRID / STATE_GRID % 1.0 == 0.5  # these go to the even one
+        state -= halves & (state % 2 == 1)
+        read = (matrix @ state) * (STATE_GRID * 16 // (READ_GRID * WEIGHT_GRID)) + bias * 16
+        assert np.array_equal(reader._read[heads] * (STATE_GRID * 16), read[heads])
+        assert np.array_equal(
+            reader._read[: 3 * STATE] * (STATE_GRID * 16 // CURVE_STEPS), read[: 3 * STATE]
+        )
+        known = sum(
+            whole[f"known_energy_{of}"][value]
+            for of, value in (("phoneme", 7), ("duration", 3), ("voiced", 1))
+        )
+        out = whole["out_energy"] @ np.maximum(read[part] + known * 16, 0)
+        out += whole["out_bias_energy"] * (STATE_GRID * 16)
+        begin = 2 * ENERGY_LEVELS - 1 - energy  # changes from there
+        out = out[:ENERGY_LEVELS] + out[begin : begin + ENERGY_LEVELS]
+        steps = (out.max() - out) * ODDS_STEPS // (STATE_GRID**2 * 16)
+        weights = load_weights("event_odds")[0]["weights"].numpy()
+        expected = weights[np.minimum(steps, len(weights) - 1)]
+        assert np.array_equal(reader.energy(7, 4, True).weights, expected)
         odds_of(reader, event)
+        energy = event.energy
 
 
 def test_the_order_of_summation_changes_nothing() -> None:
     network = default_network()
     order = np.random.default_rng(3).permutation(network.matrix.shape[1])
-    turned = EventNetwork(**{
-        name: getattr(network, name) for name in EventNetwork.__slots__
-    } | {"matrix": np.asfortranarray(network.matrix)})  # fmt: skip
+    turned = replace(network, matrix=np.ascontiguousarray(network.matrix))
     one, other = EventOdds(network, True), EventOdds(turned, True)
     for event in talk(15.0, seed=13):
-        coarse = (np.rint(one._state * READ_GRID) / READ_GRID).astype(np.float32)
-        shuffled = network.matrix[:, order] @ coarse[order]
-        assert np.array_equal(shuffled, network.matrix @ coarse)
+        shuffled = network.matrix[:, order] @ one._coarse[order]
+        assert np.array_equal(shuffled, one._read)
         for a, b in zip(odds_of(one, event), odds_of(other, event), strict=True):
             assert np.array_equal(a.weights, b.weights)
 
