@@ -7,9 +7,11 @@ tells the desktop about the link scheme. Both can be taken out again.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -85,15 +87,61 @@ def remove() -> list[str]:
     return gone or ["There was no menu entry."]
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the desktop knows of this program."""
+
+    entry: Path | None
+    """The menu entry; None where there is none."""
+    program: str = ""
+    """What the entry starts."""
+    program_there: bool = False
+    handler: str | None = ""
+    """The entry that opens ``sottovoce:`` links, by file name; empty: none does; None: the desktop
+    has nobody to ask."""
+
+    @property
+    def opens_links(self) -> bool:
+        return self.handler == ENTRY
+
+
+def registration() -> Registration:
+    """Look, and change nothing. The user's own entry is preferred to one of the whole system."""
+    shared = (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+    places = [entry_path(), *(Path(folder) / "applications" / ENTRY for folder in shared if folder)]
+    handler = _asked("xdg-mime", "query", "default", SCHEME)
+    for place in places:
+        if place.is_file():
+            program = _program(place)
+            return Registration(place, program, bool(shutil.which(program)), handler)
+    return Registration(None, handler=handler)
+
+
+def _program(entry: Path) -> str:
+    """The first word of an entry's ``Exec`` line; empty where there is none."""
+    try:
+        lines = entry.read_text(encoding="utf-8").splitlines()
+        command = next((line for line in lines if line.startswith("Exec=")), "Exec=")
+        words = shlex.split(command.removeprefix("Exec="))
+    except (OSError, ValueError):  # ValueError: not UTF-8, or an open quotation mark
+        return ""
+    return words[0].replace("%%", "%") if words else ""
+
+
 def _tool(name: str, *arguments: str) -> bool:
     """Run a desktop tool where there is one. Returns whether it worked."""
+    return _asked(name, *arguments) is not None
+
+
+def _asked(name: str, *arguments: str) -> str | None:
+    """What a desktop tool answers; None where there is no such tool or it failed."""
     found = shutil.which(name)
     if found is None:
-        return False
+        return None
     try:
         done = subprocess.run(
             [found, *arguments], capture_output=True, timeout=TOOL_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None

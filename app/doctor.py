@@ -170,6 +170,31 @@ def _display() -> Check:
     return Check("Display", "good", platform.system())
 
 
+def _desktop() -> list[Check]:
+    """Whether the program is in the menu, and whether a click on a link opens it."""
+    if not sys.platform.startswith("linux"):
+        return [Check("Menu entry", "note", "only made on Linux; links can be pasted anywhere")]
+    from app.desktop import ENTRY, registration
+
+    found = registration()
+    mend = "run `sottovoce desktop`"
+    if found.entry is None:
+        entry = Check("Menu entry", "note", f"none: {mend} to have one")
+    elif not found.program_there:
+        gone = f"{found.entry} starts {found.program or 'nothing'}, which is not there: {mend}"
+        entry = Check("Menu entry", "note", gone)
+    else:
+        entry = Check("Menu entry", "good", f"{found.entry} starts {found.program}")
+    if found.opens_links:
+        links = Check("Links", "good", f"sottovoce: links are opened by {ENTRY}")
+    elif found.handler is None:
+        links = Check("Links", "note", "no xdg-mime to ask: links can be pasted; see xdg-utils")
+    else:
+        who = f"{found.handler} opens" if found.handler else "nothing opens"
+        links = Check("Links", "note", f"{who} sottovoce: links: {mend}, or paste them")
+    return [entry, links]
+
+
 def _folders() -> Check:
     from app.settings import config_dir, recordings_dir
 
@@ -203,6 +228,7 @@ def examine() -> list[Check]:
         ("Sound", _devices),
         ("UDP", _ports),
         ("Display", _display),
+        ("Desktop", _desktop),
         ("Folders", _folders),
     )
     return [found for name, step in steps for found in _guarded(name, step)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
-from app import doctor
+from app import desktop, doctor
 from app.cli import run
 from app.doctor import Check, examine, render
 
@@ -28,6 +30,75 @@ def test_without_a_display_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     assert doctor._display().status == "note"
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="menu entries are made on Linux")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A desktop of its own, without anybody's entries."""
+    for name, folder in (
+        ("HOME", ""),
+        ("XDG_DATA_HOME", "data"),
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_DATA_DIRS", "shared"),
+        ("XDG_CONFIG_DIRS", "none"),
+    ):
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    return tmp_path
+
+
+@needs_linux
+def test_it_says_whether_the_menu_and_links_know_the_program(home: Path) -> None:
+    before = by_name(doctor._desktop())
+    assert before["Menu entry"].status == before["Links"].status == "note"
+    assert "sottovoce desktop" in before["Menu entry"].found
+    done = desktop.install()
+    after = by_name(doctor._desktop())
+    assert after["Menu entry"].status == "good"
+    assert str(desktop.entry_path()) in after["Menu entry"].found
+    if shutil.which("xdg-mime"):
+        assert "open here" in done[-1]
+        assert after["Links"].status == "good"
+    desktop.remove()
+    assert by_name(doctor._desktop())["Menu entry"].status == "note"
+
+
+@needs_linux
+@pytest.mark.parametrize("command", ["/gone/sottovoce open %u", '"an open quotation mark', ""])
+def test_an_entry_whose_program_is_gone_is_told(home: Path, command: str) -> None:
+    entry = desktop.entry_path()
+    entry.parent.mkdir(parents=True)
+    entry.write_text(f"[Desktop Entry]\nExec={command}\n")
+    found = by_name(doctor._desktop())["Menu entry"]
+    assert found.status == "note"  # calls work without it
+    assert "not there" in found.found
+    assert "sottovoce desktop" in found.found
+
+
+@needs_linux
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        ("other.desktop", "note", "other.desktop opens"),
+        ("", "note", "nothing opens"),
+        (None, "note", "no xdg-mime"),
+        (desktop.ENTRY, "good", desktop.ENTRY),
+    ],
+    ids=["another program", "nobody", "no tool", "we do"],
+)
+def test_it_says_who_opens_links(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str | None,
+    status: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(desktop, "_asked", lambda *_words: answer)
+    found = by_name(doctor._desktop())["Links"]
+    assert found.status == status
+    assert words in found.found
 
 
 def test_a_check_that_breaks_is_reported_not_raised() -> None:
