@@ -71,15 +71,18 @@ def sharpen(mel: NDArray[np.float16], bounds: I64) -> I64:
     return moved
 
 
-def to_rows(logs: F32, phonemes: I64, bounds: I64) -> Rows:
-    """Segments → [S, 4]: phoneme, first tick, ticks, mean log posterior in thousandths of a nat."""
-    frames = np.minimum(np.arange(bounds[-1]) // TICKS_PER_FRAME, len(logs) - 1)
-    table = []
-    for phoneme, start, end in zip(phonemes, bounds, bounds[1:], strict=False):
-        if end > start:
-            score = logs[frames[start:end], phoneme].mean() * MILLINATS
-            table.append((phoneme, start, end - start, round(float(score))))
-    return np.array(table, np.int32).reshape(-1, 4)
+def to_rows(logs: F32, phonemes: I64, found: I64, bounds: I64) -> Rows:
+    """Segments → [S, 4]: phoneme, first tick, ticks, mean log posterior in thousandths of a nat.
+
+    logs: [T, N_PHONEMES]; found: [S + 1] ticks, boundaries the posteriors asked for, which the
+    score is of; bounds: [S + 1] where they lie.
+    """
+    frames = np.minimum(np.arange(found[-1]) // TICKS_PER_FRAME, len(logs) - 1)
+    table = np.zeros((len(phonemes), 4), np.int32)
+    table[:, 0], table[:, 1], table[:, 2] = phonemes, bounds[:-1], np.diff(bounds)
+    for row, start, end in zip(table, found, found[1:], strict=False):
+        row[3] = round(MILLINATS * float(logs[frames[start:end], row[0]].mean()))
+    return table
 
 
 def voicing_agreement(phonemes: I64, bounds: I64, f0_hz: F32) -> float:
@@ -154,7 +157,7 @@ class Aligner:
             phonemes, bounds = search(rows, self._model)
             bounds = np.append(bounds[:-1], clip.frames)
         mel = self._corpus.mel[clip.first_frame : clip.first_frame + clip.frames]
-        return to_rows(rows, phonemes, sharpen(mel, bounds))
+        return to_rows(rows, phonemes, bounds, sharpen(mel, bounds))
 
 
 def clip_score(rows: Rows) -> float:

@@ -1,9 +1,10 @@
-"""Train every model from scratch: runs the stages one after the other and splits the time.
+"""Train every model: runs the stages one after the other within the given minutes.
 
 Each stage is a module with the same options; what one writes into the cache the next one reads.
-A stage that finished is remembered in the run folder, so an interrupted run goes on where it was.
+Preparing the data counts too, and what a stage takes longer the later ones get less. A stage that
+finished is remembered in the run folder, so an interrupted run goes on where it was.
 
-    python -m engine.training.all --data ../shared/speech --minutes 240 --install
+    python -m engine.training.all --data ../shared/speech --minutes 120 --install
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from pathlib import Path
 from engine.training.datasets import prepare
 
 SHORTEST_MINUTES = 5.0  # below this the stages only pass through
-
-
-TRAINED = frozenset({"cache", "minutes", "device", "install"})
+MOST_THREADS = 4
+LEAST_SHARE = 0.1  # of all minutes is for training, however long the preparation took
+TRAINED = frozenset({"cache", "minutes", "device", "install", "threads"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +34,31 @@ class Stage:
     """Part of the whole time, before those of skipped stages are handed round."""
     why: str
     takes: frozenset[str] = TRAINED
-    """Which of the common options the stage has; those that only count need no minutes."""
+    """Which of the common options the stage has."""
+    besides_s: float = 0.0
+    """Loading and scoring on two slow cores, which its ``--minutes`` do not count."""
+    first: tuple[tuple[str, float], ...] = ()
+    """Options that hold minutes of their own, and the part of the stage's time they may take."""
 
 
 STAGES = (
-    Stage("ngram", 0.0, "phoneme language model", frozenset({"install"})),
-    Stage("recognizer", 0.33, "speech → phonemes; most errors of the codec begin here"),
-    Stage("event_odds", 0.06, "how likely events are: the bits they cost"),
-    Stage("voice", 0.05, "d-vector → descriptor of at most 48 bytes"),
-    Stage("codec", 0.35, "articulation codes and the synthesizer"),
-    Stage("tables", 0.0, "probability tables of the bitstream, codes too", frozenset({"cache"})),
-    Stage("vocoder", 0.21, "acoustic frames → sound"),
-)
+    Stage("ngram", 0.02, "phoneme language model", frozenset({"cache", "install"})),
+    Stage("recognizer", 0.31, "speech → phonemes; most errors of the codec begin here",
+          besides_s=25.0),
+    Stage("align", 0.04, "when each phoneme of the training speech was spoken",
+          frozenset({"cache", "minutes", "threads"}), besides_s=15.0),
+    Stage("event_odds", 0.06, "how likely events are: the bits they cost", besides_s=15.0),
+    Stage("voice", 0.03, "d-vector → descriptor of at most 48 bytes"),
+    Stage("codec", 0.34, "articulation codes and the synthesizer", besides_s=20.0,
+          first=(("--judge-minutes", 0.1), ("--shape-minutes", 0.1))),
+    Stage("tables", 0.03, "probability tables of the bitstream, codes too",
+          frozenset({"cache", "minutes"}), besides_s=10.0),
+    Stage("vocoder", 0.17, "acoustic frames → sound", besides_s=10.0),
+)  # fmt: skip
 
 
 def split_minutes(minutes: float, stages: tuple[Stage, ...]) -> dict[str, float]:
-    """How long each stage may train; the sum is ``minutes``."""
+    """How long each stage may take; the sum is ``minutes``."""
     total = sum(stage.share for stage in stages) or 1.0
     return {stage.name: minutes * stage.share / total for stage in stages}
 
@@ -62,15 +72,35 @@ def choose_device(wanted: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def default_threads() -> int:
+    """Every core this process may use, but no more than small networks can share."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return min(len(cores) or os.cpu_count() or 1, MOST_THREADS)
+
+
+def told_minutes(stage: Stage, minutes: float) -> list[str]:
+    """The options about time of a stage that has ``minutes`` for everything it does."""
+    for_training = max(minutes - stage.besides_s / 60, minutes / 4)
+    told = []
+    for option, share in stage.first:
+        told += [option, f"{share * for_training:.2f}"]
+    rest = for_training * (1 - sum(share for _, share in stage.first))
+    return ["--minutes", f"{rest:.2f}", *told]
+
+
 def command_of(stage: Stage, arguments: argparse.Namespace, minutes: float) -> list[str]:
     """The command line of one stage. One that cannot ``--install`` writes there by itself."""
     command = [sys.executable, "-m", f"engine.training.{stage.name}", "--data", str(arguments.data)]
     if "cache" in stage.takes:
         command += ["--cache", str(arguments.cache)]
     if "minutes" in stage.takes:
-        command += ["--minutes", f"{minutes:.2f}"]
+        command += told_minutes(stage, minutes)
     if "device" in stage.takes:
         command += ["--device", arguments.device]
+    if "threads" in stage.takes:
+        command += ["--threads", str(arguments.threads)]
+    if stage.name == "align":
+        return command  # it writes into the cache
     if "install" in stage.takes or not arguments.install:
         command += ["--out", str(arguments.out / stage.name)]
     if "install" in stage.takes and arguments.install:
@@ -100,13 +130,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
     parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
-    parser.add_argument("--minutes", type=float, default=240.0, help="for all stages together")
+    parser.add_argument("--minutes", type=float, default=240.0, help="for everything")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=default_threads(), help="processor cores")
     parser.add_argument("--install", action="store_true", help="write assets/models")
     parser.add_argument("--stages", default="", help="only these, separated by commas")
     parser.add_argument("--again", action="store_true", help="forget what finished before")
     parser.add_argument("--dry-run", action="store_true", help="print the commands")
     parsed = parser.parse_args(arguments)
+    if parsed.threads < 1:
+        parser.error("--threads must be at least 1")
     if not parsed.minutes > 0:
         parser.error("--minutes must be positive")
     if not (parsed.data / "manifest.tsv").is_file():
@@ -135,29 +168,37 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.minutes < SHORTEST_MINUTES:
         print(f"{parsed.minutes:g} minutes only pass through the stages: expect noise.")
     shares = split_minutes(parsed.minutes, stages)
-    if not parsed.dry_run:
-        print("datasets: features of every clip, kept in the cache", flush=True)
-        prepare(parsed.data, parsed.cache)
+    ahead = [stage for stage in stages if done.get(stage.name, -1.0) < shares[stage.name]]
     for stage in stages:
-        command = command_of(stage, parsed, shares[stage.name])
-        if stage.name in done and done[stage.name] >= shares[stage.name]:
+        if stage not in ahead:
             print(f"{stage.name}: finished before ({done[stage.name]:.1f} min); --again repeats it")
+    began = time.monotonic()
+    total = sum(shares[stage.name] for stage in ahead)
+    if ahead and not parsed.dry_run:
+        print("datasets: features of every clip, kept in the cache", flush=True)
+        prepare(parsed.data, parsed.cache, parsed.threads)
+    for n, stage in enumerate(ahead):
+        spent = (time.monotonic() - began) / 60
+        left = max(total - spent, LEAST_SHARE * sum(shares[s.name] for s in ahead[n:]))
+        minutes = split_minutes(left, tuple(ahead[n:]))[stage.name]
+        command = command_of(stage, parsed, minutes)
+        print(f"{stage.name} ({minutes:.1f} min on {parsed.device}): {stage.why}")
+        print("  " + " ".join(command), flush=True)
+        if parsed.dry_run:
+            total -= minutes
             continue
         if importlib.util.find_spec(f"engine.training.{stage.name}") is None:
             print(f"{stage.name}: this installation has no such stage")
             return 1
-        print(f"{stage.name} ({shares[stage.name]:.1f} min on {parsed.device}): {stage.why}")
-        print("  " + " ".join(command), flush=True)
-        if parsed.dry_run:
-            continue
-        began = time.monotonic()
         code = subprocess.run(command, check=False).returncode
         if code != 0:
             print(f"{stage.name} failed with exit code {code}; run again to go on from here.")
             return 1
-        print(f"{stage.name}: done in {(time.monotonic() - began) / 60:.1f} min", flush=True)
+        took = (time.monotonic() - began) / 60 - spent
+        print(f"{stage.name}: done in {took:.1f} min", flush=True)
         done[stage.name] = shares[stage.name]
         _write_progress(progress, done)
+    print(f"all done in {(time.monotonic() - began) / 60:.1f} min")
     return 0
 
 

@@ -7,6 +7,8 @@ own, unquantised: only statistics are wanted.
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,13 +32,23 @@ def codec_hash() -> str:
     return hashlib.sha256((MODELS_DIR / "codec.safetensors").read_bytes()).hexdigest()
 
 
-def coded_streams(corpus: Corpus, heard: Sequence[tuple[Clip, Stream]]) -> Iterator[CodedStream]:
-    """Encode every heard event; about a millisecond each."""
+def coded_streams(
+    corpus: Corpus, heard: Sequence[tuple[Clip, Stream]], minutes: float = math.inf
+) -> Iterator[CodedStream]:
+    """Encode the heard events, about a millisecond each, for at most ``minutes``.
+
+    Clips come in an order of their own, the same each time, so that some stand for all.
+    """
+    end = time.monotonic() + 60 * minutes
     encoder = ArticulationEncoder()
     basis = voice_basis(corpus)
     voices = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector)
     number = {clip.id: n for n, clip in enumerate(corpus.clips)}
-    for clip, stream in tqdm(heard, desc="codes", unit=" clips", mininterval=10):
+    order = np.random.default_rng(0).permutation(len(heard))
+    for n in tqdm(order, desc="codes", unit=" clips", mininterval=10):
+        if time.monotonic() > end:
+            break
+        clip, stream = heard[n]
         frames = slice(clip.first_frame, clip.first_frame + clip.frames)
         mel = np.asarray(corpus.mel[frames], np.float32)
         voice = voices.voice(number[clip.id])

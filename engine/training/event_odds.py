@@ -25,13 +25,14 @@ from engine.event_odds import FIELDS, odds_weights
 from engine.events import ENERGY_LEVELS, PITCH_LEVELS
 from engine.phonemes import N_PHONEMES
 from engine.probability import MAX_BLOCK_EVENTS
-from engine.training.bit_report import load_model, write_card
+from engine.training.bit_report import load_model, measure_bits, write_card
 from engine.training.datasets import Corpus
 from engine.training.event_net import EVEN, I64, TICKS, EventNet, columns, export
 from engine.training.heard import Stream, heard_streams
 from engine.training.recognizer_data import VALIDATION_CLIPS
-from engine.training.tables import load_streams, read_text
-from engine.weights import MODELS_DIR, load_weights, save_weights
+from engine.training.sentences import phoneme_sentences
+from engine.training.tables import load_streams
+from engine.weights import MODELS_DIR, WeightsError, load_weights, save_weights
 
 BLOCKS = 32  # of each source in a batch
 LENGTHS = (8, 65)  # of training blocks, events
@@ -41,6 +42,8 @@ TRANSPOSED = 4  # semitones up or down, at most: there are more voices than in t
 LOUDER = 3  # … and energy steps: and more microphones
 AVERAGE_STEPS = 400  # of the weights that are kept
 REPORT_STEPS = 250
+HEARING_SHARE = 0.4  # of the minutes, at most
+SHORTEST_S = 5.0
 
 Blocks = Sequence[tuple[I64, int]]
 """Columns of whole streams, and the kind of block they make."""
@@ -107,11 +110,11 @@ def bits_of(net: EventNet, streams: Blocks, length: int) -> dict[str, float]:
 
 
 def text_blocks(
-    data: Path, rng: np.random.Generator
+    read: Sequence[Sequence[int]], rng: np.random.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """For ever: phonemes of read text as (ids [B, T], mask [B, T])."""
     sentences: list[NDArray[np.int64]] = []
-    for ids in read_text(data):
+    for ids in read:
         row = np.zeros((len(ids), 7), np.int64)
         row[:, 0] = ids
         sentences.append(row)
@@ -124,11 +127,12 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
-    corpus = Corpus(options.data, options.cache)
-    heard = heard_streams(corpus, options.hear_minutes)
+    corpus, begin = Corpus(options.data, options.cache), time.monotonic()
+    heard = heard_streams(corpus, min(options.hear_minutes, HEARING_SHARE * options.minutes))
     native = [clip.id for clip, _ in heard if clip.source == "librispeech"]
     held_out = set(native[-VALIDATION_CLIPS:])
-    tuning = [(columns(s), EVEN) for clip, s in heard if clip.id in held_out]
+    unread = [s for clip, s in heard if clip.id in held_out] or [s for _, s in heard[:20]]
+    tuning = [(columns(s), EVEN) for s in unread]
     live = [(columns(s), EVEN) for clip, s in heard if clip.id not in held_out and len(s) > 1]
     if not live:
         raise SottovoceError("No frontend features yet: train the recogniser first.")
@@ -144,10 +148,15 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     average = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=0.01)
     sources = draw(live, rng, BLOCKS), draw(aligned, rng, BLOCKS // 2)
-    text = text_blocks(options.data, rng)
+    text = text_blocks(phoneme_sentences(options.data, options.cache), rng)
     options.out.mkdir(parents=True, exist_ok=True)
-    begin, step, best = time.monotonic(), 0, math.inf
-    while (done := (time.monotonic() - begin) / (60 * options.minutes)) < 1 or step == 0:
+    before, step, best = shipped_bits(unread), 0, math.inf
+    if kept.is_file():
+        best = sum(bits_of(net, tuning, 64).values())
+    print(f"before: {before:.3f} bits an event shipped, {best:.3f} in the run folder", flush=True)
+    end = max(begin + 60 * options.minutes, time.monotonic() + SHORTEST_S)
+    start = time.monotonic()
+    while (done := (time.monotonic() - start) / (end - start)) < 1 or step == 0:
         for group in optimizer.param_groups:
             decay = 0.5 * (1 + math.cos(math.pi * done)) + 0.01
             group["lr"] = options.rate * min(1.0, (step + 1) / 100) * decay
@@ -162,18 +171,34 @@ def run(options: argparse.Namespace) -> dict[str, float]:
         _follow(average, net)
         step += 1
         if step % REPORT_STEPS == 0:
-            bits = bits_of(average, tuning or live[:20], 64)
+            bits = bits_of(average, tuning, 64)
             total = sum(bits.values())
-            minutes = (time.monotonic() - begin) / 60
+            minutes = (time.monotonic() - start) / 60
             print(step, f"{minutes:.1f} min", _line(bits), flush=True)
             if total < best:
                 best = total
                 torch.save(average.state_dict(), kept)
-    if kept.is_file():
-        net.load_state_dict(torch.load(kept, weights_only=True))
+    last = sum(bits_of(average, tuning, 64).values())
+    if last < best:
+        best = last
+        torch.save(average.state_dict(), kept)
+    net.load_state_dict(torch.load(kept, weights_only=True))
     unseen = [s for _, s in heard_streams(corpus, options.hear_minutes, "dev", "librispeech")]
-    places = [options.out, MODELS_DIR] if options.install else [options.out]
+    places = [options.out]
+    if options.install and best < before:
+        places.append(MODELS_DIR)
+    elif options.install:
+        print(f"{best:.3f} bits are no better than {before:.3f}: the shipped weights stay")
     return finish(net, unseen, sum(len(c) for c, _ in live), places)
+
+
+def shipped_bits(streams: Sequence[Stream]) -> float:
+    """Bits an event of what ships, in blocks of 64; infinite where nothing does."""
+    try:
+        bits, _ = measure_bits(streams, load_model(MODELS_DIR), 64)
+    except WeightsError:
+        return math.inf
+    return sum(bits[name] for name in FIELDS)
 
 
 def _line(bits: dict[str, float]) -> str:
@@ -207,7 +232,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the speech manifest")
     parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
     parser.add_argument("--out", type=Path, default=Path("runs/event_odds"))
-    parser.add_argument("--minutes", type=float, default=40.0, help="of training")
+    parser.add_argument("--minutes", type=float, default=40.0, help="of hearing and training")
     parser.add_argument("--hear-minutes", type=float, default=10.0, help="of recognising, at most")
     parser.add_argument("--device", default="cpu", help="taken for the sake of the other stages")
     parser.add_argument("--rate", type=float, default=2e-3)

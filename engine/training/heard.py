@@ -20,7 +20,7 @@ from engine.frontend import FEATURE_DIM, GUARD_FRAMES, STEP_FRAMES, STEP_SAMPLES
 from engine.mel import HOP, SAMPLE_RATE_HZ
 from engine.recognizer import StreamingRecognizer
 from engine.training.datasets import Clip, Corpus
-from engine.training.kept import Rows, load_rows, save_rows
+from engine.training.kept import Rows, load_rows, save_rows, weights_fingerprint
 
 Stream = list[PhonemeEvent]
 KEEP_EVERY = 200  # clips
@@ -75,10 +75,10 @@ def heard_streams(
 ) -> list[tuple[Clip, Stream]]:
     """Every clip of ``split`` (and ``source``) heard so far, after at most ``minutes`` of hearing.
 
-    Only clips with cached frontend features can be; ``heard.npz`` in the cache keeps the results:
-    delete it after the recogniser changed a lot.
+    Only clips with cached frontend features can be; the cache keeps the results by the fingerprint
+    of the recogniser's weights.
     """
-    path = corpus.cache_dir / "heard.npz"
+    path = corpus.cache_dir / f"heard-{weights_fingerprint('recognizer')}.npz"
     known = load_rows(path)
     pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
     wanted = [c for c in corpus.clips if c.split == split and source in ("", c.source)]

@@ -9,37 +9,20 @@ is dense, interpolated (absolute discounting, Ney et al., 1994) and stored as by
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from engine.g2p import text_to_ids
+from engine.errors import SottovoceError
 from engine.phonemes import N_PHONEMES
+from engine.training.sentences import phoneme_sentences
 from engine.weights import MODELS_DIR, save_weights
 
 ORDER = 4
 DISCOUNT = 0.75
 QUANTUM = 1 / 16  # nats per stored step: 255 steps reach p = 1.2e-7
-
-
-def read_sentences(data: Path) -> list[str]:
-    """Sentences of the given text whose reader is not in the held-out split."""
-    with open(data / "manifest.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    held_out = {
-        row["speaker"].rpartition("-")[2]
-        for row in rows
-        if row["split"] == "dev" and row["source"] == "librispeech"
-    }
-    path = data / "librispeech_train_clean_100_text.tsv.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        pairs = [line.rstrip("\n").split("\t") for line in lines][1:]
-    return [text.lower() for key, text in pairs if key.split("-")[0] not in held_out]
 
 
 def estimate(sentences: list[list[int]]) -> NDArray[np.float32]:
@@ -70,13 +53,15 @@ def quantise(log_p: NDArray[np.float32]) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder of the speech manifest")
+    parser.add_argument("--cache", type=Path, help="where phonemes are kept for other stages")
     parser.add_argument("--out", type=Path, default=Path("runs/ngram"), help="where weights go")
     parser.add_argument("--install", action="store_true", help="write into assets/models")
     arguments = parser.parse_args()
 
-    sentences = [
-        text_to_ids(text) for text in tqdm(read_sentences(arguments.data), unit=" sentences")
-    ]
+    try:
+        sentences = phoneme_sentences(arguments.data, arguments.cache)
+    except SottovoceError as error:
+        raise SystemExit(str(error)) from error
     cut = len(sentences) // 50
     table = estimate(sentences[cut:])
     held = [[0] * (ORDER - 1) + s for s in sentences[:cut] if s]

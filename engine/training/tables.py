@@ -11,10 +11,10 @@ which is right for any codec and costs 8 bits each.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 
 from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS, PhonemeEvent
-from engine.g2p import text_to_ids
 from engine.probability import (
     HOLE_EXPONENTS,
     MAX_BLOCK_EVENTS,
@@ -37,15 +36,16 @@ from engine.probability import (
     weights_of_costs,
 )
 from engine.training.codes import CodedStream, codec_hash, coded_streams
-from engine.training.datasets import Clip, Corpus, read_manifest
+from engine.training.datasets import Clip, Corpus
 from engine.training.events import Alignment, measure, pieces, read_alignments, to_events
 from engine.training.heard import Stream, heard_streams
+from engine.training.sentences import phoneme_sentences
 from engine.weights import MODELS_DIR, load_weights, save_weights
 
 MIN_ALIGN_SCORE = -0.5  # mean log-probability a frame below which an alignment is not believed
 TEXT_WEIGHT = 0.3
 SAME_LAYERS = 0.995  # probability that an event carries as many layers as the one before
-HEARD_MINUTES = 20.0
+LONGEST_MINUTES = 30.0
 CODE_SMOOTHING = 60.0  # events of a phoneme that weigh as much as all phonemes together
 DATA = (
     "training split (LibriSpeech, African Storybook and speechocean762 CC-BY-4.0; Kathleen CC0-1.0; "
@@ -85,21 +85,6 @@ def load_streams(corpus: Corpus, split: str, source: str = "") -> list[Stream]:
             columns = measure(*pieces(alignment), corpus.f0[frames], corpus.power[frames])
             streams.append(without_long_pauses(to_events(columns)))
     return streams
-
-
-def read_text(data: Path) -> Iterator[list[int]]:
-    """Phonemes of the given sentences, without those of held-out readers."""
-    held_out = {
-        row["speaker"].rpartition("-")[2]
-        for row in read_manifest(data)
-        if row["split"] == "dev" and row["source"] == "librispeech"
-    }
-    with gzip.open(data / "librispeech_train_clean_100_text.tsv.gz", "rt") as lines:
-        next(lines)
-        for line in lines:
-            key, _, text = line.rstrip("\n").partition("\t")
-            if key.split("-")[0] not in held_out:
-                yield text_to_ids(text.lower())
 
 
 class Tally:
@@ -191,7 +176,7 @@ def count_everything(
     aligned = load_streams(corpus, "train")
     for stream in [*(stream for _, stream in heard), *aligned]:
         tally.add_stream(stream)
-    tally.add_sentences(read_text(corpus.data_dir))
+    tally.add_sentences(phoneme_sentences(corpus.data_dir, corpus.cache_dir))
     return {"heard": sum(len(s) for _, s in heard), "aligned": sum(map(len, aligned))}
 
 
@@ -200,18 +185,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.tsv")
     parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
     parser.add_argument("--out", type=Path, default=MODELS_DIR)
-    parser.add_argument("--minutes", type=float, default=HEARD_MINUTES, help="of hearing, at most")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=LONGEST_MINUTES,
+        help="at most, to hear clips and to encode them",
+    )
     codes = parser.add_mutually_exclusive_group()
     codes.add_argument("--flat-codes", action="store_true", help="all codes equally likely")
     codes.add_argument("--only-codes", action="store_true", help="keep the other shipped tables")
     arguments = parser.parse_args()
 
     corpus = Corpus(arguments.data, arguments.cache)
-    heard = heard_streams(corpus, 0.0 if arguments.only_codes else arguments.minutes)
+    begin = time.monotonic()
+    heard = heard_streams(corpus, arguments.minutes / 2)
     tally = Tally()
     codec = "" if arguments.flat_codes else codec_hash()
     if codec:
-        tally.add_codes(coded_streams(corpus, heard))
+        left = arguments.minutes - (time.monotonic() - begin) / 60
+        tally.add_codes(coded_streams(corpus, heard, left))
     if arguments.only_codes:
         tensors, known = load_weights("tables")
         counted = json.loads(known["events"])

@@ -53,7 +53,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
         return subprocess.CompletedProcess(command, int(stage in fail_at))
 
     monkeypatch.setattr(driver.subprocess, "run", pretend)
-    monkeypatch.setattr(driver, "prepare", lambda data, cache: None)
+    monkeypatch.setattr(driver, "prepare", lambda data, cache, workers: None)
     monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: True)
     names = [stage.name for stage in driver.STAGES]
     assert driver.main(options(data, "--minutes", "10")) == 1
@@ -67,7 +67,60 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert driver.main(options(data, "--minutes", "10")) == 0
     assert ran == []
     assert driver.main(options(data, "--minutes", "20")) == 0
-    assert ran == [stage.name for stage in driver.STAGES if stage.share]  # more time: on with them
+    assert ran == names  # more time: on with all of them
+
+
+def test_what_one_takes_longer_the_others_get_less(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, told = [0.0], {}
+    slow = {"prepare": 300.0, "recognizer": 600.0}
+
+    def pretend(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        stage = command[2].rsplit(".", 1)[1]
+        minutes = {o: float(command[command.index(o) + 1]) for o in command if "minutes" in o}
+        told[stage] = sum(minutes.values())
+        now_s[0] += slow.get(stage, 60 * told[stage])
+        return subprocess.CompletedProcess(command, 0)
+
+    def prepare(data: Path, cache: Path, workers: int) -> None:
+        now_s[0] += slow["prepare"]
+
+    monkeypatch.setattr(driver.subprocess, "run", pretend)
+    monkeypatch.setattr(driver.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(driver, "prepare", prepare)
+    assert driver.main(options(data, "--minutes", "25")) == 0
+    assert 0.8 * 25 < now_s[0] / 60 <= 25
+    usual = driver.split_minutes(25.0, driver.STAGES)
+    assert 0 < told["vocoder"] < 0.75 * usual["vocoder"]
+
+
+def test_a_preparation_that_ate_all_the_time_leaves_a_little_to_train(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, told = [0.0], []
+
+    def pretend(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        told.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    def prepare(data: Path, cache: Path, workers: int) -> None:
+        now_s[0] = 3600.0
+
+    monkeypatch.setattr(driver.subprocess, "run", pretend)
+    monkeypatch.setattr(driver.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(driver, "prepare", prepare)
+    assert driver.main(options(data, "--minutes", "10")) == 0
+    minutes = [float(c[c.index("--minutes") + 1]) for c in told if "--minutes" in c]
+    assert all(m > 0 for m in minutes) and sum(minutes) < 10
+
+
+def test_minutes_before_training_are_part_of_a_stages_time() -> None:
+    codec = next(stage for stage in driver.STAGES if stage.name == "codec")
+    told = driver.told_minutes(codec, 10.0)
+    spent = sum(float(value) for value in told[1::2])
+    assert {"--minutes", "--judge-minutes", "--shape-minutes"} == set(told[::2])
+    assert spent + codec.besides_s / 60 == pytest.approx(10.0, abs=0.02)
 
 
 def test_the_command_passes_everything_on(data: Path) -> None:
@@ -81,7 +134,7 @@ def test_the_command_passes_everything_on(data: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", driver.STAGES, ids=lambda stage: stage.name)
-def test_every_stage_takes_what_it_is_given(stage: driver.Stage, data: Path) -> None:
+def test_every_stage_is_there_and_takes_what_it_is_given(stage: driver.Stage, data: Path) -> None:
     command = driver.command_of(stage, driver.parse(options(data, "--install")), 1.0)
     source = (Path(driver.__file__).parent / f"{stage.name}.py").read_text(encoding="utf-8")
     for option in (word for word in command if word.startswith("--")):
