@@ -37,7 +37,8 @@ from engine.probability import (
     default_tables,
 )
 
-MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * 30  # the costliest event takes about 230 bits
+MAX_EVENT_BYTES = 30  # the costliest event takes about 230 bits
+MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * MAX_EVENT_BYTES
 KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing new
 _CODE_FIELDS = tuple(f"code_{layer + 1}" for layer in range(MAX_LAYERS))
 _WORD_BYTES = 4
@@ -153,7 +154,7 @@ class _Writer(BitCounter):
 
 
 class _OverrunError(Exception):
-    """More was decoded than the bytes can hold."""
+    """More was decoded than the bytes can hold, or than is wanted."""
 
 
 class _Reader:
@@ -215,15 +216,18 @@ def walk_block(
     events: Sequence[PhonemeEvent] = (),
     model: BlockModel | None = None,
     known: Sequence[PhonemeEvent] = (),
+    most_events: int = MAX_BLOCK_EVENTS,
 ) -> list[PhonemeEvent]:
     """Pass every field of ``events`` (codes already cut to the layers wanted) through ``coder``.
 
-    A reader takes no events: what it decodes is returned. At most MAX_BLOCK_EVENTS events.
+    A reader takes no events: what it decodes is returned. At most ``most_events``.
     ``known``: events before them that both sides have.
     """
     model = model or default_model()
     tables = model.tables
     count = coder.code("count", tables.odds("count"), len(events) - 1) + 1
+    if count > most_events:
+        raise _OverrunError
     even = all(e.duration_ticks % 2 == 0 and (e.start_tick - first_tick) % 2 == 0 for e in events)
     even = bool(coder.code("grid", tables.odds("grid"), int(even)))
     context = _Context(EventOdds(model.network, even), first_tick, 1 + even)
@@ -346,25 +350,35 @@ def _checked(event: PhonemeEvent, layers: int) -> PhonemeEvent:
     )  # fmt: skip
 
 
+def count_events(data: bytes, model: BlockModel | None = None) -> int | None:
+    """How many events a block says it has, without reading them; None when it cannot be one."""
+    tables = (model or default_model()).tables
+    try:
+        return _Reader(data).code("count", tables.odds("count"), 0) + 1
+    except (_OverrunError, AssertionError):  # as in decode_block
+        return None
+
+
 def decode_block(
     data: bytes,
     first_index: int,
     first_tick: int,
     model: BlockModel | None = None,
     known: Sequence[PhonemeEvent] = (),
+    most_events: int = MAX_BLOCK_EVENTS,
 ) -> list[PhonemeEvent] | None:
     """Read a block back; None when the bytes cannot be one. Bounded work, never raises.
 
-    ``known``: as given to the writer. The length must fit the information decoded, so random bytes
-    are nearly always refused.
+    ``known``: as given to the writer. A block of more than ``most_events`` is refused. The length
+    must fit the information decoded, so random bytes are nearly always refused.
     """
     if not data:
         return []
-    if len(data) > MAX_BLOCK_BYTES:
+    if len(data) > most_events * MAX_EVENT_BYTES:
         return None
     reader = _Reader(data)
     try:
-        events = walk_block(reader, first_index, first_tick, (), model, known)
+        events = walk_block(reader, first_index, first_tick, (), model, known, most_events)
     except (_OverrunError, AssertionError):  # the latter: a state no encoder can reach
         return None
     return events if 8 * len(data) <= reader.total_bits + _SLACK_BITS else None

@@ -9,10 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from engine.bitstream import decode_block
-from engine.events import TICK_MS, PhonemeEvent
+from engine.bitstream import count_events, decode_block
+from engine.events import MAX_LAYERS, TICK_MS, PhonemeEvent
 from transport.link import MediaPacket
-from transport.payload import HEADER_BYTES, SAMPLES_PER_TICK, PayloadHeader, parse_header
+from transport.payload import (
+    HEADER_BYTES,
+    MAX_PACKET_EVENTS,
+    SAMPLES_PER_TICK,
+    PayloadHeader,
+    parse_header,
+)
 
 WINDOW_EVENTS: Final = 512  # about 45 s: older copies are stale
 MAX_JUMP_EVENTS: Final = 8192  # 12 minutes of speech: a longer outage is another call
@@ -51,11 +57,20 @@ class Depacketizer:
         block = packet.payload[HEADER_BYTES:]
         if not block:
             return self._announce(index, header.older)
-        events = self._decode(block, index, header.older, timestamp // SAMPLES_PER_TICK)
-        if events is None or not self._consistent(events):
+        first = index - header.older
+        count = count_events(block)
+        if first < 0 or count is None or count > MAX_PACKET_EVENTS:
+            return None
+        if self._has_all(first, count):
+            return []  # not even a contradiction is worth reading it
+        events = decode_block(block, first, 0, most_events=MAX_PACKET_EVENTS)
+        if not events or header.older >= len(events):
+            return None
+        shift = timestamp // SAMPLES_PER_TICK - events[header.older].start_tick
+        if shift < 0 or not self._consistent(events, shift):
             return None
         self._timestamp = timestamp
-        return self._take(events)
+        return self._take(events, shift)
 
     def _unwrap_index(self, header: PayloadHeader) -> int | None:
         """The index nearest to the newest one with these low bits; None when too far from it."""
@@ -80,40 +95,39 @@ class Depacketizer:
         self._announced_index = max(self._announced_index, index)
         return []
 
-    @staticmethod
-    def _decode(block: bytes, index: int, older: int, tick: int) -> list[PhonemeEvent] | None:
-        """The block's events, placed so that the anchor starts at ``tick``."""
-        events = decode_block(block, index - older, 0)
-        if not events or older >= len(events) or index < older:
-            return None
-        shift = tick - events[older].start_tick
-        if shift < 0:
-            return None
-        return [replace(event, start_tick=event.start_tick + shift) for event in events]
+    def _has_all(self, first: int, count: int) -> bool:
+        """Whether nothing new can be in a packet of these events."""
+        for index in range(first, first + count):
+            known = self._known.get(index)
+            if known is None or not (known.is_silence or len(known.codes) == MAX_LAYERS):
+                return False
+        return True
 
-    def _consistent(self, events: list[PhonemeEvent]) -> bool:
-        """Whether the events fit those already known: same start, and order on the time line."""
+    def _consistent(self, events: list[PhonemeEvent], shift: int) -> bool:
+        """Whether the events, later by ``shift``, fit those already known: same start, and order on
+        the time line."""
         for event in events:
             known = self._known.get(event.index)
-            if known is not None and known.start_tick != event.start_tick:
+            if known is not None and known.start_tick != event.start_tick + shift:
                 return False
         newest = self._newest
         first = events[0]
         if newest is None or first.index <= newest.index:
             return True
-        return first.start_tick >= newest.end_tick
+        return first.start_tick + shift >= newest.end_tick
 
-    def _take(self, events: list[PhonemeEvent]) -> list[PhonemeEvent]:
+    def _take(self, events: list[PhonemeEvent], shift: int) -> list[PhonemeEvent]:
         fresh = []
         for event in events:
             if self._newest is not None and event.index < self._newest.index - WINDOW_EVENTS:
                 continue
             known = self._known.get(event.index)
             if known is None or len(event.codes) > len(known.codes):
-                fresh.append(event)
-                self._known[event.index] = event
-            if self._newest is None or event.index > self._newest.index:
-                self._newest = event
+                placed = replace(event, start_tick=event.start_tick + shift)
+                fresh.append(placed)
+                self._known[event.index] = placed
+                if self._newest is None or event.index > self._newest.index:
+                    self._newest = placed
         self._announced_index = max(self._announced_index, events[-1].index)
         self._advance()
         return fresh

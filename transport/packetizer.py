@@ -15,9 +15,8 @@ from typing import Final
 
 from engine.bitstream import encode_block
 from engine.events import TICK_MS, PhonemeEvent
-from engine.probability import MAX_BLOCK_EVENTS
 from transport.depacketizer import Depacketizer
-from transport.payload import PayloadHeader, timestamp_of
+from transport.payload import MAX_PACKET_EVENTS, PayloadHeader, timestamp_of
 from transport.policy import (
     DEFAULT_CEILING_BPS,
     RECOGNISER_LAG_MS,
@@ -29,7 +28,7 @@ from transport.reports import UNKNOWN_LOSS, ReceiverReport
 __all__ = ["Depacketizer", "Packetizer"]
 
 COMFORT_INTERVAL_MS: Final = 1000.0
-MAX_NEW_EVENTS: Final = 32  # a packet leaves early rather than carry more
+MAX_NEW_EVENTS: Final = 16  # a packet leaves early rather than carry more
 HISTORY_EVENTS: Final = 64
 PENDING_EVENTS: Final = 512
 REPORT_WEIGHT: Final = 0.15  # of a new report: the receiver's window sees some forty packets
@@ -168,7 +167,7 @@ class Packetizer:
 
     def _packet(self, now_ms: float) -> tuple[int, bytes]:
         new = [self._pending.popleft() for _ in range(min(MAX_NEW_EVENTS, len(self._pending)))]
-        older = self._wanted(now_ms)[-(MAX_BLOCK_EVENTS - len(new)) :]
+        older = self._wanted(now_ms)[-(MAX_PACKET_EVENTS - len(new)) :]
         if older and older[-1].event.index + 1 != new[0].index:
             older = []
         for sent in older:
@@ -186,7 +185,7 @@ class Packetizer:
         waited_ms = now_ms - self._last_sent_ms
         if self._pending or waited_ms < self._plan.interval_ms:
             return []
-        due = self._wanted(now_ms)
+        due = self._wanted(now_ms)[-MAX_PACKET_EVENTS:]
         if not due and waited_ms < COMFORT_INTERVAL_MS:
             return []
         if not due:  # the header is paid anyway: repeat what nobody acknowledged yet

@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from engine.bitstream import MAX_BLOCK_BYTES
+from engine.bitstream import MAX_EVENT_BYTES
 
 SAMPLES_PER_TICK: Final = 160
 VERSION: Final = 0
 HEADER_BYTES: Final = 3
-MAX_PAYLOAD_BYTES: Final = HEADER_BYTES + MAX_BLOCK_BYTES
+MAX_PACKET_EVENTS: Final = 24
+"""Two seconds of speech. It bounds the work a packet makes; files have longer blocks."""
+MAX_PAYLOAD_BYTES: Final = HEADER_BYTES + MAX_PACKET_EVENTS * MAX_EVENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadHeader:
     older: int
-    """Events of the block before the anchor, 0 ... 63."""
+    """Events of the block before the anchor, 0 ... MAX_PACKET_EVENTS - 1."""
     index: int
     """Low 16 bits of the anchor's index."""
 

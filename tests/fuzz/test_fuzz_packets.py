@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.packet_policy import talk
-from engine.bitstream import MAX_BLOCK_BYTES, decode_block, encode_block
+from engine.bitstream import MAX_BLOCK_BYTES, count_events, decode_block, encode_block
 from engine.events import CODE_LEVELS, ENERGY_LEVELS, MAX_EVENT_TICKS, PITCH_LEVELS, PhonemeEvent
 from engine.phonemes import N_PHONEMES
 from engine.playout import Playout
 from transport.depacketizer import WINDOW_EVENTS, Depacketizer
 from transport.link import MediaPacket
 from transport.packetizer import Packetizer
-from transport.payload import HEADER_BYTES, PayloadHeader, timestamp_of
+from transport.payload import HEADER_BYTES, MAX_PACKET_EVENTS, PayloadHeader, timestamp_of
 
-SLOW_S = 0.05  # of CPU time for the largest packet there can be; it takes 10 ms, ordinary ones 1 ms
+LONGEST_MS = 5.0  # for the largest packet there can be: 24 events, 0.08 ms each on a busy machine
 
 
 def real_packets() -> list[tuple[int, bytes]]:
@@ -89,26 +92,53 @@ def test_arbitrary_bytes_never_raise(payload: bytes, stamp: int) -> None:
         assert events is None or all(map(legal, events))
 
 
+def reading_ms(read: Callable[[], object], repeats: int = 7) -> float:
+    """Processor time of the quickest of some readings: what else the machine does is not counted."""
+    taken_s = []
+    for _ in range(repeats):
+        begun_s = time.thread_time()
+        read()
+        taken_s.append(time.thread_time() - begun_s)
+    return min(taken_s) * 1000.0
+
+
 def test_no_packet_takes_long_to_read() -> None:
     dice = random.Random(5)
-    blocks = [dice.randbytes(MAX_BLOCK_BYTES) for _ in range(40)]
-    events = talk(10.0, seed=42)[:64]
-    blocks.append(encode_block(events, [3] * 64))
+    events = talk(10.0, seed=42)
+    longest = encode_block(events[:MAX_PACKET_EVENTS], [3] * MAX_PACKET_EVENTS)
+    too_long = encode_block(events[:64], [3] * 64)
+    blocks = [longest, too_long, bytes(MAX_BLOCK_BYTES), b"\xff" * 300]
+    blocks += [dice.randbytes(dice.choice([20, 200, 700])) for _ in range(40)]
     for block in blocks:
-        decode_block(block, 0, 0)  # the first reading of a context builds its model
-        begun = time.process_time()
-        decode_block(block, 0, 0)
-        assert time.process_time() - begun < SLOW_S
+        payload = PayloadHeader(0, 5).to_bytes() + block
+        packet = MediaPacket("phonemes", 0, 160_000, payload, 0.0)
+        assert reading_ms(lambda packet=packet: Depacketizer().parse(packet)) < LONGEST_MS
+    assert Depacketizer().parse(packet_of(longest)) is not None
+    assert Depacketizer().parse(packet_of(too_long)) is None
 
 
-def test_an_ordinary_packet_is_read_within_three_milliseconds() -> None:
-    blocks = [payload[HEADER_BYTES:] for _, payload in PACKETS]
-    for block in blocks:
-        decode_block(block, 0, 0)
-    begun = time.process_time()
-    for block in blocks:
-        decode_block(block, 0, 0)
-    assert (time.process_time() - begun) / len(blocks) < 0.003
+def packet_of(block: bytes) -> MediaPacket:
+    return MediaPacket("phonemes", 0, 160_000, PayloadHeader(0, 5).to_bytes() + block, 0.0)
+
+
+def test_an_ordinary_packet_is_read_within_a_millisecond() -> None:
+    """What a link that loses a fifth sends: up to ten events in a packet."""
+    packets = [packet for packet in PACKETS if len(packet[1]) > HEADER_BYTES]
+    blocks = [payload[HEADER_BYTES:] for _, payload in packets]
+    assert 5 <= np.median([count_events(block) or 0 for block in blocks]) <= 10
+    taken_ms = [reading_ms(lambda block=block: decode_block(block, 0, 0), 5) for block in blocks]
+    assert np.median(taken_ms) < 1.0
+
+
+def test_a_packet_of_known_events_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [replace(e, codes=(1, 2, 3)) for e in talk(4.0, seed=43) if not e.is_silence][:8]
+    events = [replace(e, index=number) for number, e in enumerate(whole)]
+    packet = packet_of(encode_block(events, [3] * 8))
+    packet = replace(packet, payload=PayloadHeader(0, 0).to_bytes() + packet.payload[HEADER_BYTES:])
+    depacketizer = Depacketizer()
+    assert len(depacketizer.parse(packet) or []) == 8
+    monkeypatch.setattr("transport.depacketizer.decode_block", None)
+    assert depacketizer.parse(packet) == []
 
 
 def test_replays_hand_out_nothing_and_memory_stays_bounded() -> None:

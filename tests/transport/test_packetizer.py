@@ -14,7 +14,12 @@ from engine.events import TICK_MS, PhonemeEvent
 from transport.depacketizer import WINDOW_EVENTS, Depacketizer
 from transport.impair import ImpairmentSettings
 from transport.link import MediaPacket
-from transport.packetizer import COMFORT_INTERVAL_MS, PENDING_EVENTS, Packetizer
+from transport.packetizer import (
+    COMFORT_INTERVAL_MS,
+    MAX_NEW_EVENTS,
+    PENDING_EVENTS,
+    Packetizer,
+)
 from transport.payload import PayloadHeader, timestamp_of
 from transport.policy import CODE_PATIENCE_MS, DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, plan_packets
 from transport.reports import ReceiverReport
@@ -131,7 +136,7 @@ def test_a_stalled_sender_stays_bounded_and_recovers() -> None:
     packetizer = Packetizer()
     packetizer.push(talk(120.0, seed=3))
     packets = packetizer.poll(1000.0)
-    assert len(packets) <= PENDING_EVENTS // 32 + 1
+    assert len(packets) <= PENDING_EVENTS // MAX_NEW_EVENTS + 1
 
 
 def test_indices_and_timestamps_survive_wrapping() -> None:
