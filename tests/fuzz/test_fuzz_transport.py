@@ -1,4 +1,4 @@
-"""Runs the transport fuzzer for a few seconds; CI and people run it for longer."""
+"""Runs the fuzzers for a few seconds each; CI and people run them for longer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).with_name("fuzz_transport.py")
+HARNESSES = sorted(Path(__file__).parent.glob("fuzz_*.py"))
 SECONDS = int(os.environ.get("SOTTOVOCE_FUZZ_SECONDS", "5"))
 
 
@@ -19,9 +19,10 @@ SECONDS = int(os.environ.get("SOTTOVOCE_FUZZ_SECONDS", "5"))
     importlib.util.find_spec("atheris") is None, reason="pip install atheris to run the fuzzer"
 )
 @pytest.mark.timeout(SECONDS + 100)
-def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("harness", HARNESSES, ids=lambda path: path.stem)
+def test_the_fuzzer_finds_nothing(harness: Path, tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, str(HARNESS), f"-max_total_time={SECONDS}", "-timeout=10", "-verbosity=0"],
+        [sys.executable, str(harness), f"-max_total_time={SECONDS}", "-timeout=10", "-verbosity=0"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
