@@ -11,7 +11,7 @@ from engine.mel import log_mel
 from engine.synthesizer import SpokenEvent, Synthesizer
 from engine.training.codec_net import Codec, export, restore
 from engine.training.events import events_from_alignment, jitter_bounds, measure, pieces, tick_power
-from engine.training.timing import soft_dtw
+from engine.training.timing import soft_dtw, timing_distance
 from tests.speech import any_speech
 
 ALIGNMENT = [["sil", 0, 25], ["h", 25, 6], ["ɛ", 31, 9], ["l", 40, 41], ["oʊ", 81, 19]]
@@ -79,11 +79,63 @@ def test_training_and_speaking_see_the_same_network() -> None:
     np.testing.assert_allclose(np.concatenate(mels), whole, atol=1e-4)
 
 
-def test_soft_dtw_forgives_a_delay_but_not_another_sound() -> None:
+def every_path(rows: int, columns: int) -> list[list[tuple[int, int]]]:
+    """All ways from the first cell to the last one by steps right, down or both."""
+    if rows == columns == 1:
+        return [[(0, 0)]]
+    paths = []
+    for back_row, back_column in ((1, 0), (0, 1), (1, 1)):
+        if rows > back_row and columns > back_column:
+            before = every_path(rows - back_row, columns - back_column)
+            paths += [[*path, (rows - 1, columns - 1)] for path in before]
+    return paths
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 6), (6, 3), (1, 5)])
+@pytest.mark.parametrize("gamma", [0.001, 0.1, 2.0])
+@pytest.mark.parametrize("reach", [None, 3])
+def test_soft_dtw_is_the_soft_minimum_over_all_paths(
+    shape: tuple[int, int], gamma: float, reach: int | None
+) -> None:
+    torch.manual_seed(3)
+    a, b = torch.randn(2, shape[0], 5).double(), torch.randn(2, shape[1], 5).double()
+    limit = max(reach or 99, abs(shape[0] - shape[1]))
+    expected = 0.0
+    for one, other in zip(a, b, strict=True):
+        cost = torch.cdist(one, other).square() / 5
+        sums = [
+            sum(cost[cell] for cell in path)
+            for path in every_path(*shape)
+            if all(abs(i - j) <= limit for i, j in path)
+        ]
+        least = -gamma * torch.logsumexp(-torch.stack(sums) / gamma, 0)
+        expected += float(least) / sum(shape) / 2
+    assert float(soft_dtw(a, b, gamma, reach)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_soft_dtw_has_the_gradient_of_its_value() -> None:
+    torch.manual_seed(4)
+    a, b = torch.randn(1, 4, 3, requires_grad=True), torch.randn(1, 5, 3)
+    soft_dtw(a, b).backward()
+    step = torch.zeros_like(a)
+    step[0, 2, 1] = 1e-2
+    slope = (soft_dtw(a + step, b) - soft_dtw(a - step, b)) / 2e-2
+    assert a.grad is not None
+    assert float(a.grad[0, 2, 1]) == pytest.approx(float(slope.detach()), abs=2e-3)
+
+
+def test_timing_is_forgiven_but_not_another_sound() -> None:
     torch.manual_seed(0)
     sound = torch.randn(2, 12, 8).cumsum(1)
     late = torch.cat([sound[:, :1], sound[:, :-1]], 1)
     other = torch.randn(2, 12, 8).cumsum(1)
-    same = soft_dtw(sound, sound)
-    assert soft_dtw(sound, late) < 0.5 * (sound - late).square().mean() + same.abs()
-    assert soft_dtw(sound, other) > soft_dtw(sound, late)
+    assert float(timing_distance(sound, sound)) == pytest.approx(0.0, abs=1e-5)
+    assert 0 < timing_distance(sound, late) < 0.5 * (sound - late).square().mean()
+    assert timing_distance(sound, other) > 5 * timing_distance(sound, late)
+
+
+def test_the_divergence_is_least_at_the_truth_and_not_at_a_blur() -> None:
+    torch.manual_seed(5)
+    sound = torch.randn(1, 20, 4)
+    blurred = 0.8 * sound + 0.1 * (sound.roll(1, 1) + sound.roll(-1, 1))
+    assert timing_distance(blurred, sound) > timing_distance(sound, sound)
