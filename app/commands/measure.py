@@ -1,4 +1,4 @@
-"""``simulate``, ``evaluate``, ``doctor``: numbers about speech, links and this machine."""
+"""``simulate``, ``evaluate``, ``echo``, ``doctor``: numbers about speech, links and this machine."""
 
 from __future__ import annotations
 
@@ -118,6 +118,34 @@ def evaluate(
     typer.echo(as_table(scores))
 
 
+def echo(
+    microphone: str = typer.Option("", help="By name; empty: the one of the settings."),
+    loudspeaker: str = typer.Option("", help="By name; empty: the one of the settings."),
+) -> None:
+    """Play ten seconds of speech and say how loud its echo is and how much of it is taken out.
+
+    Keep quiet meanwhile. The echo is what the microphone hears of the loudspeaker; the other side
+    would hear itself by it.
+
+    Example: sottovoce echo
+    """
+    import time
+
+    from app.devices import open_port
+    from app.echo_here import measure_here
+    from app.processing import EchoGuard
+    from app.settings import load_settings
+    from app.talker import find_talkers
+    from engine.mel import SAMPLE_RATE_HZ
+
+    settings = load_settings()
+    port = open_port(microphone or settings.input_device, loudspeaker or settings.output_device)
+    far = find_talkers()[0].pcm[: 10 * SAMPLE_RATE_HZ]
+    typer.echo("Playing ten seconds of speech; keep quiet, please.", err=True)
+    found = measure_here(port, far, lambda: EchoGuard(noise=False, gain=False), time.sleep)
+    typer.echo(f"Microphone: {found.microphone}\nLoudspeaker: {found.loudspeaker}\nEcho: {found}")
+
+
 def doctor(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -138,4 +166,5 @@ def doctor(
 def register(cli: typer.Typer) -> None:
     cli.command()(simulate)
     cli.command()(evaluate)
+    cli.command()(echo)
     cli.command()(doctor)

@@ -13,10 +13,9 @@ from app.delays import ClockOffset, FarDelays, NearDelays
 from app.far_sound import CROSSFADE, FarSound
 from app.levels import LevelMeter
 from app.loudness import LoudnessMatch, soft_limit
-from app.processing import EchoGuard
 from app.rates import RateMeter
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
-from app.talker import conversation, find_talkers
+from app.talker import conversation
 from transport.control import parse_control
 from transport.impair import ImpairmentSettings
 from transport.link import ArmStats, LinkStats
@@ -129,22 +128,6 @@ def test_a_clip_warning_stays_for_a_second() -> None:
     assert meter.level.clipped
     meter.push(noise(0.01, 0.01), 1600.0)
     assert not meter.level.clipped
-
-
-def test_the_echo_guard_takes_out_what_the_loudspeaker_plays() -> None:
-    guard = EchoGuard(echo=True, noise=False, gain=False)
-    if not guard.name:
-        pytest.skip("livekit is not installed here")
-    far = find_talkers()[0].pcm[: 16_000 * 8]
-    echo = np.zeros_like(far)
-    echo[640:] = 0.4 * far[:-640]  # 40 ms later, 8 dB down
-    heard = []
-    for start in range(0, len(far) - 160, 160):
-        guard.played(far[start : start + 160])
-        heard.append(guard.clean(echo[start : start + 160], 40.0))
-    left = np.concatenate(heard)[64_000:]
-    loss_db = 10 * np.log10(np.mean(echo[64_000:] ** 2) / (np.mean(left**2) + 1e-12))
-    assert loss_db > 20.0  # echo return loss enhancement
 
 
 def test_a_muted_microphone_or_a_key_that_is_up_closes_it() -> None:

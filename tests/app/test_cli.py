@@ -20,7 +20,7 @@ from tests.speech import any_speech
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "gui", "open", "desktop", "call", "demo", "encode", "decode", "info", "morph", "simulate",
-    "evaluate", "doctor",
+    "evaluate", "echo", "doctor",
 )  # fmt: skip
 
 
