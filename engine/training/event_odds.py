@@ -128,14 +128,18 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     corpus, begin = Corpus(options.data, options.cache), time.monotonic()
-    heard = heard_streams(corpus, min(options.hear_minutes, HEARING_SHARE * options.minutes))
+    hearing = min(options.hear_minutes, HEARING_SHARE * options.minutes)
+    heard = heard_streams(corpus, hearing)
+    if not heard:
+        raise SottovoceError("No frontend features yet: train the recogniser first.")
     native = [clip.id for clip, _ in heard if clip.source == "librispeech"]
     held_out = set(native[-VALIDATION_CLIPS:])
     unread = [s for clip, s in heard if clip.id in held_out] or [s for _, s in heard[:20]]
     tuning = [(columns(s), EVEN) for s in unread]
     live = [(columns(s), EVEN) for clip, s in heard if clip.id not in held_out and len(s) > 1]
     if not live:
-        raise SottovoceError("No frontend features yet: train the recogniser first.")
+        print(f"{len(heard)} clips heard in {hearing:.1f} min are too few to learn from")
+        return {}
     aligned = [(columns(s), TICKS) for s in load_streams(corpus, "train")]
     print(
         f"{sum(len(c) for c, _ in live)} heard and {sum(len(c) for c, _ in aligned)} aligned events"
@@ -183,7 +187,7 @@ def run(options: argparse.Namespace) -> dict[str, float]:
         best = last
         torch.save(average.state_dict(), kept)
     net.load_state_dict(torch.load(kept, weights_only=True))
-    unseen = [s for _, s in heard_streams(corpus, options.hear_minutes, "dev", "librispeech")]
+    unseen = [s for _, s in heard_streams(corpus, hearing, "dev", "librispeech")] or unread
     places = [options.out]
     if options.install and best < before:
         places.append(MODELS_DIR)
@@ -240,7 +244,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--install", action="store_true", help="write into assets/models")
-    run(parser.parse_args())
+    try:
+        run(parser.parse_args())
+    except SottovoceError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

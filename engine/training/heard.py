@@ -84,6 +84,9 @@ def heard_streams(
     wanted = [c for c in corpus.clips if c.split == split and source in ("", c.source)]
     folder = corpus.cache_dir / "frontend"
     missing = [c for c in wanted if c.id not in known and (folder / f"{c.id}.npy").is_file()]
+    # The last native readers are tuned on and the others most worth learning from.
+    missing.reverse()
+    missing.sort(key=lambda clip: clip.source != "librispeech")
     end, unsaved = time.monotonic() + 60 * minutes, 0
     for clip in tqdm(missing, desc="events", unit=" clips", mininterval=10):
         if time.monotonic() > end:

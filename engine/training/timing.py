@@ -15,7 +15,7 @@ FAR = 1e6  # the cost of a cell outside the matrix
 def soft_dtw(a: Tensor, b: Tensor, gamma: float = 0.1, reach: int | None = None) -> Tensor:
     """Mean soft-DTW cost a frame of both. a: [B, N, D], b: [B, M, D] float.
 
-    gamma: softness of the minimum (0.001 is as good as a hard one). reach: how many frames of
+    gamma: softness of the minimum (0.001 is as good as a hard one). reach: how many frames
     a path may lie off the diagonal; at least |N - M|. Not zero for a = b, and less
     still for a blurred a: see ``timing_distance``. Walks the N + M anti-diagonals, all clips at
     once.
