@@ -13,7 +13,7 @@ from benchmarks.corpus import Sample, load_set
 from benchmarks.links import ARMS, LINKS, make_call
 from benchmarks.peers import PEERS, Coded
 from benchmarks.tables import Column, markdown, write_json
-from tests.speech import SPEECH_REASON, any_speech, speech_dir
+from tests.speech import SPEECH_REASON, any_speech, clips, speech_dir
 
 needs_speech = pytest.mark.skipif(speech_dir() is None, reason=SPEECH_REASON)
 
@@ -99,6 +99,15 @@ def test_noise_is_mixed_at_the_declared_ratio() -> None:
         added = noisy.pcm - noisy.clean
         ratio = 10 * np.log10(np.mean(noisy.clean**2) / np.mean(added**2))
         assert ratio == pytest.approx(10.0, abs=1.0)
+
+
+@needs_speech
+def test_accents_are_of_as_many_speakers_as_there_are_clips() -> None:
+    samples = load_set("accents", 6)
+    speaker = {clip.id: clip.speaker for clip in clips("speechocean")}
+    assert len({speaker[sample.id] for sample in samples}) == 6
+    assert all(sample.text and sample.talkspurts() for sample in samples)
+    assert all(np.array_equal(sample.pcm, sample.clean) for sample in samples)
 
 
 @needs_speech

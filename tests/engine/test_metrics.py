@@ -92,7 +92,7 @@ def test_delays_are_found_in_coded_speech(speech: Pcm, coarse: Pcm, delay: int) 
     late = np.concatenate([np.zeros(delay, np.float32), coarse]) if delay > 0 else coarse[-delay:]
     assert abs(find_delay(speech, late) - 104 - delay) <= 64
     a, b = align(speech, late)
-    assert len(a) == len(b)
+    assert abs(find_delay(a, b)) <= 64
 
 
 def test_intelligibility_and_quality_fall_with_the_rate(speech: Pcm, coarse: Pcm) -> None:
