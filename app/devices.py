@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 WATCH_S: Final = 0.5
 RETRY_MS: Final = 2000.0
 DRY_MS: Final = 200  # an open microphone that gives nothing for so long is replaced by silence
+DEAD_MS: Final = 4000  # a microphone that never gave one sample but 0: systems deny it like that
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,24 @@ class SoundDevicePort:
         self._clock: Clock = SystemClock()
         self._capture = SoundStream("input", microphone, self._clock)
         self._playback = SoundStream("output", loudspeaker, self._clock)
-        self.notice = ""
+        self._problems = ""
+        self._zeros: int | None = 0
+        """Samples since the microphone was opened, all of them 0; None: it was heard."""
         self._passed_ms = 0.0
         self._retry_ms = 0.0
         self._dry = 0  # samples that should have come since the last ones did
         self._stop = threading.Event()
         self._watchdog: threading.Thread | None = None
+
+    @property
+    def notice(self) -> str:
+        """What the user should know: a device that is missing, a microphone that is denied."""
+        if self._problems or not self.microphone or (self._zeros or 0) < DEAD_MS * SAMPLES_PER_MS:
+            return self._problems
+        return (
+            f"The microphone {self.microphone!r} gives no sound at all: "
+            "switch it on, or allow this program to use it."
+        )
 
     @property
     def microphone(self) -> str:
@@ -93,7 +106,10 @@ class SoundDevicePort:
             playback.ring.skip(due * playback.rate_hz // SAMPLE_RATE_HZ)
         if capture.alive and len(capture.ring):
             self._dry = 0
-            return capture.resample(capture.ring.read(capture.ring.capacity))
+            pcm = capture.resample(capture.ring.read(capture.ring.capacity))
+            if self._zeros is not None:
+                self._zeros = None if pcm.any() else self._zeros + len(pcm)
+            return pcm
         self._dry += due
         if capture.alive and self._dry < DRY_MS * SAMPLES_PER_MS:
             return np.zeros(0, np.float32)
@@ -132,7 +148,9 @@ class SoundDevicePort:
                 stream.open()
             except SottovoceError as error:
                 problems.append(str(error))
-        self.notice = " ".join(problems)
+            else:
+                self._zeros = 0 if stream is self._capture else self._zeros
+        self._problems = " ".join(problems)
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_S):

@@ -41,6 +41,10 @@ _MARKED = (
     ),
     QT_TRANSLATE_NOOP(
         "Outside",
+        "The microphone {0} gives no sound at all: switch it on, or allow this program to use it.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "Outside",
         "Sound devices need PortAudio: install libportaudio2, or call with --mic FILE.wav.",
     ),
     # the network

@@ -1171,6 +1171,10 @@
         <translation>Das Tongerät {0} lässt sich nicht öffnen ({1}): Wählen Sie ein anderes.</translation>
     </message>
     <message>
+        <source>The microphone {0} gives no sound at all: switch it on, or allow this program to use it.</source>
+        <translation>Das Mikrofon {0} gibt gar keinen Ton: schalten Sie es ein, oder erlauben Sie diesem Programm, es zu benutzen.</translation>
+    </message>
+    <message>
         <source>Sound devices need PortAudio: install libportaudio2, or call with --mic FILE.wav.</source>
         <translation>Tongeräte brauchen PortAudio: Installieren Sie libportaudio2, oder rufen Sie mit --mic DATEI.wav an.</translation>
     </message>

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from app import sound_stream
 from app.devices import SoundDevicePort, list_devices
 from tests.pulse import needs_pulse, play, pulse
 
@@ -71,6 +72,102 @@ def test_a_device_that_goes_away_is_opened_again_when_it_returns(pulse: dict[str
     found = play(ECHO.replace("{more}", UNPLUG), pulse)
     assert found["gone"] == ["True", "True"]  # silence flows meanwhile
     assert found["back"] == ["True", "True"]
+
+
+class Denied:
+    """PortAudio on a system that keeps a microphone from programs, in one of its two ways."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, refuses: bool) -> None:
+        self.refuses = refuses
+        self.streams: list[Stream] = []
+
+    def query_devices(self, device: object = None, kind: str | None = None) -> dict[str, object]:
+        return {"name": f"built-in {kind}", "index": 0, "default_samplerate": 16_000.0}
+
+    def InputStream(self, **options: object) -> Stream:
+        if self.refuses:
+            raise self.PortAudioError("Error opening InputStream: Device unavailable [-9985]")
+        return self.OutputStream(**options)
+
+    def OutputStream(self, **options: object) -> Stream:
+        self.streams.append(Stream(options["callback"]))
+        return self.streams[-1]
+
+
+class Stream:
+    latency = 0.01
+    active = True
+
+    def __init__(self, callback: object) -> None:
+        self.callback = callback
+
+    def start(self) -> None:
+        pass
+
+    def abort(self, **_options: object) -> None:
+        pass
+
+    close = abort
+
+    def give(self, sample: float) -> None:
+        """A second of sound from the device."""
+        block = np.full((160, 1), sample, np.float32)
+        for _block in range(100):
+            self.callback(block, 160, None, None)  # type: ignore[operator]
+
+
+def open_denied(monkeypatch: pytest.MonkeyPatch, refuses: bool) -> tuple[SoundDevicePort, Denied]:
+    system = Denied(refuses)
+    monkeypatch.setattr(sound_stream, "sounddevice_module", lambda: system)
+    monkeypatch.setattr(sound_stream, "STALLED_MS", 1e9)
+    port = SoundDevicePort()
+    port.start()
+    return port, system
+
+
+def test_a_microphone_that_is_refused_leaves_one_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, system = open_denied(monkeypatch, refuses=True)
+    try:
+        assert "Device unavailable" in port.notice
+        assert "choose another one" in port.notice
+        assert port.microphone == ""
+        assert port.loudspeaker == "built-in output"
+        time.sleep(0.05)
+        silence = port.read()
+        assert len(silence) >= 400 and not silence.any()  # the call's clock goes on
+        port.write(np.full(1600, 0.25, np.float32))
+        played = np.zeros((1600, 1), np.float32)
+        system.streams[0].callback(played, 1600, None, None)  # type: ignore[operator]
+        assert (played == 0.25).all()
+    finally:
+        port.close()
+
+
+def test_a_microphone_that_is_denied_by_silence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, system = open_denied(monkeypatch, refuses=False)
+    try:
+        microphone = system.streams[0]
+        for _second in range(3):
+            microphone.give(0.0)
+            port.read()
+        assert port.notice == ""  # it may just have been switched on
+        for _second in range(2):
+            microphone.give(0.0)
+            port.read()
+        assert "'built-in input' gives no sound at all" in port.notice
+        assert "allow this program" in port.notice
+        microphone.give(1e-4)
+        port.read()
+        assert port.notice == ""
+        for _second in range(6):  # a noise gate, which gives zeros between words, is no denial
+            microphone.give(0.0)
+            port.read()
+        assert port.notice == ""
+    finally:
+        port.close()
 
 
 def test_without_any_device_silence_flows_and_the_notice_says_so() -> None:
