@@ -42,7 +42,7 @@ class AbxDialog(QDialog):
         self.session: AbxSession | None = None
         theme().dress(self)
         self.setWindowTitle(tr("Blind test"))
-        self.setMinimumWidth(420)
+        self.setMinimumSize(440, 260)  # the longest words of any language, wrapped
         self._pages = QStackedWidget()
         for page in (self._intro(), self._trial(), self._result()):
             self._pages.addWidget(page)

@@ -24,7 +24,7 @@ from app.audio import AudioPort, FilePort
 from app.settings import Settings
 from app.stats import CallStats
 from app.ui.icons import ICON_DIR
-from app.ui.palette import DARK, LIGHT
+from app.ui.palette import DARK
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_wizard import SetupWizard
 from app.ui.spectrogram import Spectrogram
@@ -75,27 +75,6 @@ def test_a_hostile_name_is_cleaned_elided_and_never_markup(make_window: MakeWind
     assert "\n" not in page.header.name.text()
 
 
-@pytest.mark.parametrize("size", [(800, 600), (3840, 2160)], ids=["800x600", "4K"])
-@pytest.mark.parametrize("choice", ["light", "dark"])
-def test_every_page_fits_every_screen(
-    make_window: MakeWindow, size: tuple[int, int], choice: str
-) -> None:
-    window = make_window(recent_peers=("Bo", "Cy"))
-    theme().choose(choice)
-    theme().settle()
-    assert theme().palette is (DARK if choice == "dark" else LIGHT)
-    window.resize(*size)
-    window.page.open_details(True)
-    for place in range(window.pages.count()):
-        window.pages.setCurrentIndex(place)
-        assert (window.width(), window.height()) == size
-        assert not window.grab().isNull()
-        bar = window.page.bar
-        if window.pages.currentWidget() is window.page:
-            assert bar.hang_up.geometry().right() <= bar.width()
-            assert bar.near.width() >= 50
-
-
 def test_everything_that_can_be_used_has_a_name(make_window: MakeWindow) -> None:
     window = make_window()
     window.page.open_details(True)
@@ -117,17 +96,28 @@ def test_everything_that_can_be_used_has_a_name(make_window: MakeWindow) -> None
         dialog.reject()
 
 
-def test_an_invite_on_the_clipboard_is_offered(
+def test_an_invite_on_the_clipboard_is_offered_and_joined_by_one_press(
     make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    theirs = make_call("Bo", np.zeros(160, np.float32), tmp_path)
+    silence = np.zeros(160, np.float32)
+    theirs, mine = make_call("Bo", silence, tmp_path), make_call("Ada", silence, tmp_path)
     code = theirs.create_invite().result(30)
-    window = make_window()
+    window = make_window(mine)
     QGuiApplication.clipboard().setText("just some words")
     assert window.start.offer.isHidden()
     QGuiApplication.clipboard().setText(f"  sottovoce:{code}\n")
     qtbot.waitUntil(lambda: not window.start.offer.isHidden(), timeout=5000)
+    QGuiApplication.clipboard().setText("other words")
+    qtbot.waitUntil(window.start.offer.isHidden, timeout=5000)
+    QGuiApplication.clipboard().setText(code)
+    qtbot.waitUntil(window.start.offer.isVisible, timeout=5000)
+    qtbot.mouseClick(window.start.offer, Qt.MouseButton.LeftButton)
+    assert window.pages.currentWidget() is window.join
+    assert code in window.join.invite.field.text()
+    qtbot.waitUntil(lambda: bool(window.join.code.code), timeout=30_000)
+    assert not window.join.error.isVisible()
     theirs.close()
+    mine.close()
 
 
 def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None:

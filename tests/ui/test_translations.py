@@ -23,7 +23,6 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QWidget,
 )
-from pytestqt.qtbot import QtBot
 
 from app.call_switches import impairment_words
 from app.call_words import version_notice
@@ -31,11 +30,9 @@ from app.settings import Settings
 from app.stats import CallStats
 from app.ui import translations
 from app.ui.abx_dialog import AbxDialog
-from app.ui.buttons import IconButton, RoundButton
 from app.ui.outside_words import TEMPLATES, in_user_language
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_wizard import SetupWizard
-from app.ui.theme import theme
 from app.ui.voice_lab import VoiceLab
 from tests.app.calls import make_call
 from tests.ui.conftest import MakeWindow
@@ -167,42 +164,6 @@ def test_no_text_of_any_window_escapes_translation(
         call.close()
     finally:
         QCoreApplication.removeTranslator(marking)
-
-
-def test_german_fits_the_small_screen(
-    make_window: MakeWindow, qtbot: QtBot, in_english: QApplication
-) -> None:
-    assert translations.install(in_english, "de") == "de"
-    window = make_window(recent_peers=("Bo",))
-    window.resize(800, 600)
-    window.page.open_details(True)
-    window.page.bar.show_stats(CallStats(recording="asking", muted=True), "F9")
-    theme().settle()
-    window.go(window.page)
-    qtbot.waitUntil(lambda: all(card.isVisible() for card in window.page.meters.cards))
-    cut = []
-    for place in range(window.pages.count()):
-        window.pages.setCurrentIndex(place)
-        for tab in window.page.details.tabs.buttons:
-            window.page.details.open(tab)
-            in_english.processEvents()
-            for button in window.pages.currentWidget().findChildren(QAbstractButton):
-                if not button.isVisible() or not button.text():
-                    continue
-                lines = button.text().split("\n")
-                wanted = max(map(button.fontMetrics().horizontalAdvance, lines))
-                icon = 24 if isinstance(button, IconButton) else 0
-                frame = 4 if isinstance(button, RoundButton) else 8
-                if button.width() < wanted + icon + frame:
-                    cut.append(f"{button.text()}: {button.width()} px for {wanted}")
-            for text in window.pages.currentWidget().findChildren(QLabel):
-                if text.isVisible() and type(text) is QLabel and not text.wordWrap():
-                    wanted = text.fontMetrics().horizontalAdvance(text.text())
-                    if text.text() and text.width() + 1 < wanted:
-                        cut.append(f"{text.text()}: {text.width()} px for {wanted}")
-    assert window.width() == 800
-    assert cut == []
-    assert window.page.bar.mute.text() == "Laut"
 
 
 def test_sentences_from_below_come_in_the_users_language(in_english: QApplication) -> None:
