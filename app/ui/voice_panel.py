@@ -24,6 +24,7 @@ class VoicePanel(QWidget):
         mine.body.addLayout(row(self.similarity, label(tr("alike your live voice"), "small"), None))
         mine.body.addWidget(self.bar)
         self._values: dict[str, QLabel] = {}
+        self._names: dict[str, str] = {}
         mine.body.addLayout(
             self._table(
                 [
@@ -73,8 +74,7 @@ class VoicePanel(QWidget):
         grid.setColumnStretch(0, 1)
         for line, (key, name) in enumerate(lines):
             value = label("–", "value")
-            value.setAccessibleName(name)
-            self._values[key] = value
+            self._values[key], self._names[key] = value, name
             grid.addWidget(label(name, "small"), line, 0)
             grid.addWidget(value, line, 1, Qt.AlignmentFlag.AlignRight)
         return grid
@@ -86,6 +86,7 @@ class VoicePanel(QWidget):
         voice = stats.voice
         set_text(self.similarity, percent_text(voice.similarity))
         self.bar.setValue(round(100 * max(0.0, voice.similarity or 0.0)))
+        self.bar.setAccessibleDescription(self.similarity.text())
         bits, hertz = tr("{0} bits"), tr("{0} Hz")
         texts = {
             "bits_sent": bits.format(voice.bits_sent),
@@ -106,3 +107,5 @@ class VoicePanel(QWidget):
         }
         for key, text in texts.items():
             set_text(self._values[key], text)
+            # a number alone says nothing to who cannot see what stands beside it
+            self._values[key].setAccessibleName(f"{self._names[key]}: {text}")
