@@ -264,7 +264,7 @@ def plot(path: Path, ceiling_bps: float) -> None:
     bursts_ms = np.linspace(0.0, 1000.0, 51)
     views = {
         "longest wait of an event (ms)": lambda p: p.age_ms,
-        "from first to last copy (ms)": lambda p: max(p.spread_ms, (p.copies - 1) * p.interval_ms),
+        "from first to last copy (ms)": lambda p: max(p.reach_ms, (p.copies - 1) * p.interval_ms),
         "packets that carry an event's first code": lambda p: p.code_sendings[0],
         "wire rate while talking (kb/s)": lambda p: p.wire_bps / 1000.0,
     }

@@ -33,6 +33,8 @@ HISTORY_EVENTS: Final = 64
 PENDING_EVENTS: Final = 512
 REPORT_WEIGHT: Final = 0.15  # of a new report: the receiver's window sees some forty packets
 BURST_WEIGHT: Final = 0.2  # it sees ten runs of lost packets at most
+EARLY_REPORTS: Final = 12  # they cannot tell bursts from chance
+OVERDUE: Final = 1.3  # copies do not wait longer than so many intervals for new events to age
 SUDDEN_WEIGHT: Final = 0.7
 FIRST_REPORTS: Final = 4  # each knows much more than the one before
 WINDOW_PACKETS: Final = 40.0
@@ -62,7 +64,7 @@ class Packetizer:
         self._ceiling_bps = ceiling_bps
         self._report: ReceiverReport | None = None
         self._reports = 0
-        self._plan = plan_packets(None, ceiling_bps)
+        self._plan = plan_packets(None, ceiling_bps, early=True)
         self._interval_ms = self._plan.interval_ms  # at which reports were measured
         self._usual_loss = UNKNOWN_LOSS
         self._pending: deque[PhonemeEvent] = deque(maxlen=PENDING_EVENTS)  # drops the oldest
@@ -70,6 +72,8 @@ class Packetizer:
         # (known at ms - end of event ms): the least of them is the recogniser's shortest lag
         self._lags_ms: deque[float] = deque(maxlen=CLOCK_WINDOW_EVENTS)  # drops the oldest
         self._seen_index = -1
+        self._far = False
+        """Whether the next packet repeats events from as far back as the plan reaches."""
         self._acked_index = -1
         self._last_sent_ms: float | None = None
 
@@ -92,10 +96,12 @@ class Packetizer:
         self._reports += 1
         sudden = self._reports <= FIRST_REPORTS or self._sudden(known, report)
         weight = SUDDEN_WEIGHT if sudden else REPORT_WEIGHT
+        burst_weight = max(BURST_WEIGHT, 1.0 / (self._reports + 2))
+        burst_ms = report.burst_ms or known.burst_ms  # without loss nothing is known about runs
         self._report = replace(
             report,
             fraction_lost=_blend(known.fraction_lost, report.fraction_lost, weight),
-            burst_ms=_blend(known.burst_ms, report.burst_ms, BURST_WEIGHT),
+            burst_ms=_blend(known.burst_ms, burst_ms, burst_weight),
         )
         # Blended alike, the three tell how many packets long the runs were, and chance makes them.
         self._usual_loss = _blend(self._usual_loss, report.fraction_lost, BURST_WEIGHT)
@@ -115,8 +121,9 @@ class Packetizer:
         lags_ms = self._lags_ms
         spread_ms = sum(lags_ms) / len(lags_ms) - min(lags_ms) if lags_ms else 0.0
         lag_ms = RECOGNISER_LAG_MS + min(spread_ms, MAX_LAG_SPREAD_MS)
+        early = self._reports < EARLY_REPORTS
         self._plan = plan_packets(
-            self._report, self._ceiling_bps, self._interval_ms, lag_ms, self._usual_loss
+            self._report, self._ceiling_bps, self._interval_ms, lag_ms, self._usual_loss, early
         )
 
     def poll(self, now_ms: float) -> list[tuple[int, bytes]]:
@@ -124,14 +131,27 @@ class Packetizer:
         self._watch_clock(now_ms)
         packets = []
         while self._pending and (
-            len(self._pending) > MAX_NEW_EVENTS or self._age_ms(now_ms) >= self._plan.age_ms
+            len(self._pending) > MAX_NEW_EVENTS
+            or self._age_ms(now_ms) >= self._plan.age_ms
+            or self._overdue(now_ms)
         ):
             packets.append(self._packet(now_ms))
+            self._last_sent_ms = now_ms
         if not packets:
             packets += self._repeat(now_ms)
         if packets:
             self._last_sent_ms = now_ms
+            self._far = not self._far
         return packets
+
+    def _overdue(self, now_ms: float) -> bool:
+        """Whether copies are due that nothing else carries yet: a pause that is pending may last."""
+        waited_ms = self._waited_ms(now_ms)
+        return waited_ms >= OVERDUE * self._plan.interval_ms and bool(self._wanted(now_ms))
+
+    def _waited_ms(self, now_ms: float) -> float:
+        """Since the last packet; 0 before the first."""
+        return 0.0 if self._last_sent_ms is None else now_ms - self._last_sent_ms
 
     def _watch_clock(self, now_ms: float) -> None:
         for event in self._pending:
@@ -156,12 +176,14 @@ class Packetizer:
     def _wanted(self, now_ms: float) -> list[_Sent]:
         """Sent events whose copies are due, oldest first, without holes in the indices."""
         plan = self._plan
+        far = self._far or self._waited_ms(now_ms) >= 2.0 * plan.interval_ms
+        reach_ms = plan.reach_ms if far else 0.0
         first = len(self._history)
         for place in range(len(self._history) - 1, -1, -1):
             sent = self._history[place]
             if sent.event.index <= self._acked_index:
                 break
-            if sent.copies < plan.copies or now_ms - sent.first_sent_ms < plan.spread_ms:
+            if sent.copies < plan.copies or now_ms - sent.first_sent_ms < reach_ms:
                 first = place
         return list(self._history)[first:]
 
@@ -182,7 +204,7 @@ class Packetizer:
         """Copies that are still due when nothing new comes, and the comfort update."""
         if self._last_sent_ms is None:
             return []
-        waited_ms = now_ms - self._last_sent_ms
+        waited_ms = self._waited_ms(now_ms)
         if self._pending or waited_ms < self._plan.interval_ms:
             return []
         due = self._wanted(now_ms)[-MAX_PACKET_EVENTS:]

@@ -27,8 +27,8 @@ BEGUN_MS: Final = 10.0
 batch that a deadline waits for. Measured by ``benchmarks.packet_policy``."""
 
 CLEAN_BUDGET_BPS: Final = 2_500.0
-HEAVY_BUDGET_BPS: Final = 5_600.0
-BURST_BUDGET_BPS: Final = 3_500.0
+HEAVY_BUDGET_BPS: Final = 5_400.0
+BURST_BUDGET_BPS: Final = 3_400.0
 """All three without the reports that come back, which cost some 300 bit/s."""
 BURST_INTERVAL_MS: Final = 240.0
 """In bursts more packets do not help: the wire goes to what they carry."""
@@ -43,9 +43,12 @@ LEAST_GAIN: Final = 0.02
 FIRST_SENDINGS: Final = 3
 CODE_PATIENCE_MS: Final = 60.0
 """How much longer an event may wait so that ``FIRST_SENDINGS`` of its first code fit the budget."""
-BURST_SPREAD_MS: Final = (1000.0, 1300.0)
-"""From the first to the last copy in bursts, at least and at most: a later one would come too late
-to be spoken."""
+BURST_COPIES: Final = 4
+BURST_REACH_MS: Final = 1400.0
+"""In bursts four packets in a row carry an event and then every other one, as long as it may still
+come in time to be spoken: an outage is outlasted at half the price."""
+EARLY_REACH_MS: Final = 1200.0
+"""The same before enough was heard to tell bursts from chance: losses at the start are bursts too."""
 CHANCE: Final = (0.08, 0.2)
 """By how much likelier a packet is lost after a lost one: below the first that may be chance, from
 the second on it is bursts."""
@@ -59,8 +62,8 @@ class PacketPlan:
     """A packet leaves when the oldest event not yet sent began this long ago."""
     copies: int
     """How often each event is sent, the first time included."""
-    spread_ms: float
-    """Copies go on until this long after the first, even when ``copies`` were sent."""
+    reach_ms: float = 0.0
+    """Every other packet repeats what was first sent up to this long ago."""
     code_sendings: tuple[int, int, int] = (0, 0, 0)
     """How many sendings of an event carry its first, its second, its third code; never rising."""
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2
@@ -83,7 +86,8 @@ class PacketPlan:
     @property
     def sendings(self) -> int:
         """How many packets carry an event, on average."""
-        return max(self.copies, 1 + math.ceil(self.spread_ms / self.interval_ms - 0.5))
+        beyond = self.reach_ms / self.interval_ms - self.copies + 0.5
+        return self.copies + max(0, round(beyond / 2))
 
     @property
     def wire_bps(self) -> float:
@@ -114,6 +118,7 @@ def plan_packets(
     interval_ms: float | None = None,
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2,
     usual_loss: float | None = None,
+    early: bool = False,
 ) -> PacketPlan:
     """Choose the plan for what the receiver reports; None before the first report.
 
@@ -121,19 +126,20 @@ def plan_packets(
     plan for this loss would make it. Runs of lost packets are judged against it. ``lag_ms``: how
     long after their end events become known, on average; it bounds how far apart packets can be.
     ``usual_loss``: the loss over as long a time as ``burst_ms`` is the mean of; by default the same.
+    ``early``: too little was heard so far to tell bursts from chance.
 
-    ===================  ======  ======  =========  =======  =========
-    link                 age ms  copies  spread ms  codes    wire kb/s
-    ===================  ======  ======  =========  =======  =========
-    unknown (at start)   295     4       0          4 4 4    5.6
-    clean (no loss)      400     1       0          1 1 1    2.3
-    5 % random           360     2       0          2 2 2    3.2
-    10 % random          345     3       0          3 2 2    3.7
-    20 %, 250 ms bursts  430     6       1000       4 3 2    3.5
-    20 % random          305     4       0          4 3 3    5.1
-    30 % random          285     5       0          3 1 1    5.5
-    50 % random          320     8       0          6 3 3    5.6
-    ===================  ======  ======  =========  =======  =========
+    ===================  ======  ======  ========  =======  =========
+    link                 age ms  copies  reach ms  codes    wire kb/s
+    ===================  ======  ======  ========  =======  =========
+    unknown (at start)   295     4       1200      3 1 0    5.3
+    clean (no loss)      400     1       0         1 1 1    2.3
+    5 % random           360     2       0         2 2 2    3.2
+    10 % random          345     3       0         3 2 2    3.6
+    20 %, 250 ms bursts  430     4       1400      5 4 3    3.5
+    20 % random          305     4       0         4 3 2    4.9
+    30 % random          285     5       0         3 1 1    5.4
+    50 % random          320     8       0         7 3 2    5.3
+    ===================  ======  ======  ========  =======  =========
 
     The runs of lost packets that a receiver reports for 250 ms outages are about 400 ms long. The
     budget is ``CLEAN_BUDGET_BPS`` on a clean link and grows with the loss to ``HEAVY_BUDGET_BPS``,
@@ -156,10 +162,11 @@ def plan_packets(
     if loss >= 0.01:
         copies = 1 + math.ceil(math.log(MISSING_TARGET / loss) / math.log(again))
         copies = min(MAX_COPIES, max(2, copies))
-    least_ms, most_ms = BURST_SPREAD_MS
+    reach_ms = EARLY_REACH_MS if early and copies > 1 else 0.0
     if bursty:
-        copies = min(copies, 1 + math.ceil(most_ms / apart_ms))
-    plan = PacketPlan(apart_ms + lag_ms + BEGUN_MS, copies, bursty * least_ms, lag_ms=lag_ms)
+        copies = min(copies, round(_blend(copies, BURST_COPIES, bursty)))
+        reach_ms = BURST_REACH_MS
+    plan = PacketPlan(apart_ms + lag_ms + BEGUN_MS, copies, reach_ms, lag_ms=lag_ms)
     budget_bps = _budget_bps(loss)
     if bursty:
         budget_bps = _blend(budget_bps, max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15)), bursty)
@@ -220,14 +227,14 @@ def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
     if coded.wire_bps <= budget_bps:
         return replace(coded, code_sendings=(0, 0, 0))
     while plan.wire_bps > budget_bps:
-        age_ms, copies, spread_ms = plan.age_ms, plan.copies, plan.spread_ms
+        age_ms, copies, reach_ms = plan.age_ms, plan.copies, plan.reach_ms
         if age_ms < 500.0:
             age_ms += 10.0
-        elif copies > 1 or spread_ms > 0:
-            copies, spread_ms = max(1, copies - 1), max(0.0, spread_ms - 250.0)
+        elif copies > 1 or reach_ms > 0:
+            copies, reach_ms = max(1, copies - 1), max(0.0, reach_ms - 250.0)
         elif age_ms < 1000.0:
             age_ms += 10.0
         else:
             break
-        plan = replace(plan, age_ms=age_ms, copies=copies, spread_ms=spread_ms)
+        plan = replace(plan, age_ms=age_ms, copies=copies, reach_ms=reach_ms)
     return plan

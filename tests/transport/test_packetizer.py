@@ -205,7 +205,7 @@ def test_the_first_code_is_sent_most_often_and_never_more_often_than_its_event()
 def test_bursts_are_told_by_how_many_packets_in_a_row_were_lost() -> None:
     chance = plan_packets(ReceiverReport(0.2, burst_ms=300.0), interval_ms=240.0)
     bursts = plan_packets(ReceiverReport(0.2, burst_ms=500.0), interval_ms=240.0)
-    assert chance.spread_ms == 0.0 and bursts.spread_ms >= 1000.0
+    assert chance.reach_ms == 0.0 and bursts.reach_ms >= 1000.0
 
 
 def test_a_sender_follows_sudden_loss_at_once_and_chance_slowly() -> None:
