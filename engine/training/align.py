@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,14 @@ from engine.training.datasets import (
 )
 from engine.training.events import I64, Alignment, read_alignments
 from engine.training.kept import Rows, load_rows, save_rows
-from engine.training.recognized import log_posteriors, search
+from engine.training.recognized import (
+    Events,
+    load_recognised,
+    log_posteriors,
+    recognised_path,
+    save_recognised,
+    search,
+)
 from engine.training.recognizer_data import feature_path, features_of
 from engine.word_recognizer import force_align
 
@@ -144,20 +151,20 @@ class Aligner:
         os.replace(partial, path)
         return made
 
-    def align(self, clip: Clip) -> Rows:
-        """[S, 4] as ``to_rows``, contiguous from tick 0 to the clip's end."""
+    def align(self, clip: Clip) -> tuple[Rows, Events]:
+        """Rows [S, 4] as ``to_rows``, contiguous from tick 0 to the clip's end; and what the
+        recogniser hears without knowing the words."""
         rows = log_posteriors(self.features(clip), self._model)
-        words = self.words(clip)
+        phonemes, bounds = heard = search(rows, self._model)
         if not len(rows):
-            return np.zeros((0, 4), np.int32)
-        if words:
+            return np.zeros((0, 4), np.int32), heard
+        if words := self.words(clip):
             phonemes, first = force_align(rows, words, self._model.log_stay)
             bounds = np.append(first * TICKS_PER_FRAME, clip.frames)
         else:
-            phonemes, bounds = search(rows, self._model)
             bounds = np.append(bounds[:-1], clip.frames)
         mel = self._corpus.mel[clip.first_frame : clip.first_frame + clip.frames]
-        return to_rows(rows, phonemes, bounds, sharpen(mel, bounds))
+        return to_rows(rows, phonemes, bounds, sharpen(mel, bounds)), heard
 
 
 def clip_score(rows: Rows) -> float:
@@ -180,25 +187,38 @@ def median_move(rows: Rows, given: Alignment) -> float | None:
 
 
 def align_corpus(corpus: Corpus, minutes: float) -> dict[str, Rows]:
-    """Clip id → rows, after at most ``minutes``: those with features first, by ``KEEP_EVERY``."""
-    path = own_alignment_path(corpus.cache_dir)
-    known = load_rows(path)
+    """Clip id → rows, after at most ``minutes``; those with features first.
+
+    What was heard in training clips is kept for the codec's training on the way.
+    """
+    known = load_rows(own_alignment_path(corpus.cache_dir))
+    heard = load_recognised(recognised_path(corpus.cache_dir))
     begin, end = time.monotonic(), time.monotonic() + 60 * minutes
     aligner, unsaved = Aligner(corpus), 0
     missing = [clip for clip in corpus.clips if clip.id not in known]
-    missing.sort(key=lambda clip: not feature_path(corpus.cache_dir, clip).is_file())
+    missing.sort(
+        key=lambda c: (not feature_path(corpus.cache_dir, c).is_file(), c.source != "librispeech")
+    )
     for clip in tqdm(missing, desc="aligning", unit=" clips", mininterval=10):
         if time.monotonic() > end:
             break
-        known[clip.id] = aligner.align(clip)
+        known[clip.id], events = aligner.align(clip)
+        if clip.split == "train":
+            heard[clip.id] = events
         unsaved += 1
         if unsaved == KEEP_EVERY:
-            save_rows(path, known)
+            _keep(corpus, known, heard)
             unsaved = 0
     if unsaved:
-        save_rows(path, known)
+        _keep(corpus, known, heard)
     print(f"{len(known)} of {len(corpus.clips)} clips, {time.monotonic() - begin:.0f} s")
     return known
+
+
+def _keep(corpus: Corpus, known: Mapping[str, Rows], heard: Mapping[str, Events]) -> None:
+    save_rows(own_alignment_path(corpus.cache_dir), known)
+    if heard:
+        save_recognised(recognised_path(corpus.cache_dir), heard)
 
 
 def report(corpus: Corpus, known: dict[str, Rows]) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ share of its training crops uses these in place of the alignments. Features come
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,31 +52,43 @@ def search(rows: F32, model: RecognizerModel) -> Events:
     return np.asarray(phonemes, np.int64), np.asarray([*bounds, end], np.int64)
 
 
-def recognised_events(corpus: Corpus) -> dict[str, Events]:
-    """Clip id → events, for every training clip whose frontend features are in the cache.
+def recognised_path(cache_dir: Path) -> Path:
+    """Where the events are kept, by the fingerprint of the recogniser's weights."""
+    return cache_dir / f"recognized-{weights_fingerprint('recognizer')}.npz"
 
-    Kept in the cache by the fingerprint of the recogniser's weights.
+
+def recognised_events(corpus: Corpus) -> dict[str, Events]:
+    """Clip id → events, for training clips whose frontend features are in the cache.
+
+    What ``engine.training.align`` has left there, be it all of them or some; else computed now.
     """
-    path = corpus.cache_dir / f"recognized-{weights_fingerprint('recognizer')}.npz"
+    path = recognised_path(corpus.cache_dir)
+    found = load_recognised(path)
+    if not found:
+        model = load_model()
+        for n in tqdm(corpus.select("train"), desc="recognising", unit=" clips", mininterval=10):
+            clip = corpus.clips[n]
+            if feature_path(corpus.cache_dir, clip).is_file():
+                features = np.load(feature_path(corpus.cache_dir, clip))
+                found[clip.id] = search(log_posteriors(features, model), model)
+        save_recognised(path, found)
+    return {name: events for name, events in found.items() if len(events[0]) > 1}
+
+
+def load_recognised(path: Path) -> dict[str, Events]:
+    """What ``save_recognised`` wrote; {} when there is no such file."""
     if not path.is_file():
-        _compute(corpus, path)
+        return {}
     with np.load(path) as stored:
         lengths = stored["lengths"]
         phonemes = np.split(stored["phonemes"], np.cumsum(lengths)[:-1])
         bounds = np.split(stored["bounds"], np.cumsum(lengths + 1)[:-1])
-        ids = stored["ids"]
-    return {
-        str(name): (p, b) for name, p, b in zip(ids, phonemes, bounds, strict=True) if len(p) > 1
-    }
+        names = stored["ids"].tolist()
+    return {name: (p, b) for name, p, b in zip(names, phonemes, bounds, strict=True)}
 
 
-def _compute(corpus: Corpus, path: Path) -> None:
-    model, found = load_model(), {}
-    for n in tqdm(corpus.select("train"), desc="recognising", unit=" clips", mininterval=10):
-        clip = corpus.clips[n]
-        if feature_path(corpus.cache_dir, clip).is_file():
-            rows = log_posteriors(np.load(feature_path(corpus.cache_dir, clip)), model)
-            found[clip.id] = search(rows, model)
+def save_recognised(path: Path, found: Mapping[str, Events]) -> None:
+    """Write all of ``found``, under another name first. It must not be empty."""
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,

@@ -17,6 +17,7 @@ from engine.training.align import Aligner, align_corpus, clip_score, median_move
 from engine.training.datasets import MIN_OWN_SCORE, Corpus, own_alignment_path
 from engine.training.events import read_alignments
 from engine.training.kept import load_rows, save_rows
+from engine.training.recognized import recognised_events
 from tests.engine.training.tiny import FIELDS, tiny_corpus
 from tests.speech import SPEECH_REASON, alignments, clips, speech_dir
 
@@ -95,6 +96,7 @@ def test_real_speech_is_aligned_near_the_given_boundaries_and_used_when_asked(
             assert [p for p in rows[:, 0].tolist() if p != SILENCE] == spoken
             move = median_move(rows, given[clip.id])
             assert move is not None and 0 < move <= 20
+    assert set(recognised_events(real)) == set(known)  # the codec's training finds them there
     own = Corpus(real.data_dir, real.cache_dir, own_alignments=True)
     first = real.clips[0].id
     assert not np.array_equal(own.events[first][1], real.events[first][1])
@@ -103,13 +105,15 @@ def test_real_speech_is_aligned_near_the_given_boundaries_and_used_when_asked(
 
 def test_a_wrong_transcript_is_found_out(real: Corpus) -> None:
     one, other, _ = real.clips
-    right = Aligner(real).align(one)
+    right, _ = Aligner(real).align(one)
     real.clips[0] = replace(one, text=other.text)
     aligner = Aligner(real)
     aligner.given = {}  # which would overrule the transcript
-    wrong = aligner.align(real.clips[0])
+    wrong, _ = aligner.align(real.clips[0])
     assert clip_score(wrong) < MIN_OWN_SCORE < clip_score(right)
-    save_rows(own_alignment_path(real.cache_dir), {one.id: wrong, other.id: aligner.align(other)})
+    save_rows(
+        own_alignment_path(real.cache_dir), {one.id: wrong, other.id: aligner.align(other)[0]}
+    )
     believed = Corpus(real.data_dir, real.cache_dir, own_alignments=True).select("train")
     assert believed == real.select("train")[1:]
 
@@ -121,7 +125,7 @@ def test_an_interrupted_alignment_goes_on_where_it_was(
     monkeypatch.setattr(align, "KEEP_EVERY", 1)
     whole, did = Aligner.align, []
 
-    def killed(self: Aligner, clip: align.Clip) -> align.Rows:
+    def killed(self: Aligner, clip: align.Clip) -> tuple[align.Rows, align.Events]:
         if len(did) == 2:
             raise KeyboardInterrupt
         did.append(clip.id)
