@@ -63,11 +63,12 @@ class RateCard(Card):
         words = []
         for arm in ARMS:
             rate = getattr(stats.rates[arm], way)
-            for kind, value in (("wire", rate.wire_bps), ("payload", rate.payload_bps)):
-                text = rate_text(value)
-                set_text(self.values[f"{arm}.{kind}"], text)
-                words.append(f"{arm_name(arm)} {kind} {text}")
-        self.setAccessibleDescription(", ".join(words))
+            wire, payload = rate_text(rate.wire_bps), rate_text(rate.payload_bps)
+            set_text(self.values[f"{arm}.wire"], wire)
+            set_text(self.values[f"{arm}.payload"], payload)
+            told = tr("{0}: {1} on the wire, {2} payload")
+            words.append(told.format(arm_name(arm), wire, payload))
+        self.setAccessibleDescription("; ".join(words))
 
     def draw(self) -> None:
         way = self.ways.current()

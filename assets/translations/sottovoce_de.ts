@@ -472,6 +472,10 @@
         <translation>Nutzlast</translation>
     </message>
     <message>
+        <source>{0}: {1} on the wire, {2} payload</source>
+        <translation>{0}: {1} auf der Leitung, {2} Nutzdaten</translation>
+    </message>
+    <message>
         <source>Intelligibility</source>
         <translation>Verständlichkeit</translation>
     </message>

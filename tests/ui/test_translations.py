@@ -127,11 +127,20 @@ def untranslated(parent: QWidget) -> set[str]:
     found = set()
     for widget in (parent, *parent.findChildren(QWidget)):
         for text in shown(widget):
-            rest = re.sub(r"⟦.*⟧", "", text, flags=re.DOTALL).strip()
+            rest, inner = "", text
+            while rest != inner:  # a text may stand in another one
+                rest, inner = inner, re.sub(r"⟦[^⟦⟧]*⟧", "", inner).strip()
             letters = re.search(r"[^\W\d_]{2,}", rest)
             if letters and rest not in OUR_OWN:
                 found.add(f"{type(widget).__name__}: {text}")
     return found
+
+
+def test_a_word_between_translated_ones_does_not_escape(qapp: QApplication) -> None:
+    told = QLabel("⟦Phonemes⟧ wire ⟦{0} bit/s⟧")
+    assert untranslated(told)
+    told.setText("⟦Loss ⟦Opus⟧ 3⟧ 12 %")
+    assert not untranslated(told)
 
 
 def test_no_text_of_any_window_escapes_translation(
