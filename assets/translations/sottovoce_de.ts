@@ -473,7 +473,7 @@
     </message>
     <message>
         <source>{0}: {1} on the wire, {2} payload</source>
-        <translation>{0}: {1} auf der Leitung, {2} Nutzdaten</translation>
+        <translation>{0}: {1} im Netz, {2} Nutzlast</translation>
     </message>
     <message>
         <source>Intelligibility</source>
