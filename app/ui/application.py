@@ -17,6 +17,7 @@ from app.resume import TicketFile
 from app.settings import Settings
 from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
+from app.ui.program import Program
 from app.ui.single_instance import SingleInstance, hand_over
 from app.ui.theme import Theme
 from app.ui.tones import NoSounds, Tones
@@ -80,6 +81,11 @@ def warm_up() -> None:
     threading.Thread(target=work, name="warm-up", daemon=True).start()
 
 
+def _device_window(settings: Settings) -> CallWindow:
+    sounds = Tones(settings.output_device)
+    return CallWindow(settings, open_device_call, open_audio=open_devices, sounds=sounds)
+
+
 def run(settings: Settings, link: str = "") -> int:
     """Open the call window and stay until it is closed; ``link`` is an invite that was clicked.
 
@@ -89,14 +95,10 @@ def run(settings: Settings, link: str = "") -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hand_over(link):
         return 0
-    window = CallWindow(
-        settings,
-        open_device_call,
-        open_audio=open_devices,
-        sounds=Tones(settings.output_device),
-    )
-    instance = SingleInstance(window)
-    instance.opened.connect(window.open_link)
+    program = Program(settings, _device_window)
+    instance = SingleInstance(program)
+    instance.opened.connect(program.open_link)
+    window = program.window
     window.show()
     QTimer.singleShot(500, warm_up)
     if resume(window, settings, TicketFile()):

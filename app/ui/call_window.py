@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
@@ -34,6 +34,7 @@ from app.ui.view_models import display_name, tr
 log = logging.getLogger(__name__)
 
 POLL_MS = 50
+COMFORTABLE = QSize(1180, 820)  # two columns of meters, the details, and nothing to scroll
 
 
 class CallWindow(QMainWindow):
@@ -70,7 +71,7 @@ class CallWindow(QMainWindow):
         self.setCentralWidget(self.pages)
         self.setWindowIcon(app_icon())
         self.setMinimumSize(720, 520)
-        self.resize(1180, 780)
+        self.resize(COMFORTABLE.boundedTo(self.screen().availableSize()))
         self._talk_key = TalkKey(self, self._talk)
         self._connect()
         self._use_settings(settings)

@@ -112,7 +112,7 @@ class SettingsDialog(QDialog):
         return form_page(
             field(tr("Your name"), self.name),
             row(
-                field(tr("Language (from the next start)"), self.language),
+                field(tr("Language"), self.language),
                 field(tr("Colours"), self.theme),
                 spacing=12,
             ),

@@ -35,7 +35,7 @@ def choose(language: str) -> str:
 def install(application: QCoreApplication, language: str = "") -> str:
     """Translate every text made from now on. Returns the language in use.
 
-    Windows that are open keep the language they were made in.
+    Windows that are open keep the language they were made in (``Program`` replaces them).
     """
     for old in application.findChildren(QTranslator):
         application.removeTranslator(old)

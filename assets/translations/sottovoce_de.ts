@@ -604,8 +604,8 @@
         <translation>Ihr Name</translation>
     </message>
     <message>
-        <source>Language (from the next start)</source>
-        <translation>Sprache (ab dem nächsten Start)</translation>
+        <source>Language</source>
+        <translation>Sprache</translation>
     </message>
     <message>
         <source>Colours</source>
