@@ -52,7 +52,7 @@ STAGES = (
     Stage("codec", 0.33, "articulation codes and the synthesizer", besides_s=20.0,
           first=(("--judge-minutes", 0.1), ("--shape-minutes", 0.1))),
     Stage("tables", 0.03, "probability tables of the bitstream, codes too",
-          frozenset({"cache", "minutes"}), besides_s=10.0),
+          frozenset({"cache", "minutes"}), besides_s=30.0),
     Stage("vocoder", 0.17, "acoustic frames → sound", besides_s=10.0),
 )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import torch
 
@@ -13,7 +15,7 @@ from engine.training.codes import codec_hash
 from engine.training.event_net import EVEN, EventNet, columns, export, known_before
 from engine.training.event_odds import bits_of, known_ngram, moved
 from engine.training.heard import _to_events, _to_rows
-from engine.training.tables import Tally, fit
+from engine.training.tables import Tally, fit, too_few
 from engine.weights import load_weights
 
 
@@ -41,6 +43,12 @@ def test_counts_become_tables_without_impossible_values() -> None:
 def test_codes_never_counted_are_equally_likely() -> None:
     code = fit(Tally())["code"]
     assert np.allclose(code, code[0, 0, 0])
+
+
+def test_a_short_run_does_not_count_anew() -> None:
+    counted = json.loads(load_weights("tables")[1]["events"])["heard"]
+    assert "they stay" in too_few(counted // 2)
+    assert too_few(counted) == ""
 
 
 def test_a_block_knows_what_it_told_before() -> None:
