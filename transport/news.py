@@ -1,7 +1,8 @@
-"""Which receiver reports are worth a packet of their own.
+"""Which receiver reports are worth their bytes.
 
 A report alone costs five times its size in headers. One that repeats what the far end knows can
-wait for a packet to ride on; one that says that the link changed cannot.
+wait for a packet to ride on; one that says that the link changed cannot; one that changes nothing
+at all is said once in a while.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from transport.control import parse_control
 from transport.reports import ReceiverReport
 
 NEWS_LOSS = 0.12  # a change of the loss that is more than chance
+SAME_LOSS = 0.01  # less than that changes nothing, and so does a loss below it
 
 
 class ReportNews:
@@ -28,6 +30,16 @@ class ReportNews:
         if told is None or not isinstance(report, ReceiverReport):
             return True
         return abs(report.fraction_lost - told.fraction_lost) > NEWS_LOSS
+
+    def is_dull(self, data: bytes) -> bool:
+        """Whether the far end would do nothing with it: there is no loss to repair, as it was told
+        before, or nobody says anything."""
+        report, told = parse_control(data), self._told
+        if told is None or not isinstance(report, ReceiverReport):
+            return False
+        lossless = max(report.fraction_lost, told.fraction_lost) < SAME_LOSS
+        change = abs(report.fraction_lost - told.fraction_lost)
+        return lossless or (change < SAME_LOSS and report.acked_index == told.acked_index)
 
     def told(self, data: bytes) -> None:
         report = parse_control(data)

@@ -50,6 +50,7 @@ RTCP_FIRST_MS = (300.0, 1_000.0, 2_500.0)  # early ones, so that the round trip 
 RTCP_INTERVAL_MS = 10_000.0  # a twentieth of the bandwidth, RFC 3550, section 6.2
 NEWS_WAIT_MS = 400.0  # how long a report with news waits for a media packet to ride on
 REPORT_WAIT_MS = 1_500.0  # and one that says what was said before
+DULL_EVERY_MS = 4_000.0  # how often one that changes nothing rides on media that leaves anyway
 PROBE_AFTER_MS = 2_200.0  # nothing heard for so long: ask whether the far end lives
 PROBE_INTERVAL_MS = 225.0
 
@@ -135,6 +136,7 @@ class RtpSession:
         self._rtcp_due_ms = 0.0
         self._report: bytes | None = None
         self._report_due_ms = float("inf")
+        self._dull_until_ms = float("-inf")
         self._news = ReportNews()
         self._answer_due = False
         self._heard_ntp: tuple[int, float] | None = None  # of their last SR, and when it came
@@ -158,7 +160,11 @@ class RtpSession:
         if sending is None or len(payload) > MAX_PAYLOAD_BYTES:
             self.dropped["unsendable"] += 1
             return None
-        report = self._take_report()
+        report = None
+        if now_ms >= self._dull_until_ms:
+            report = self._take_report(now_ms)
+        else:  # the far end hears that this end is there
+            self._report_due_ms = max(self._report_due_ms, now_ms + REPORT_WAIT_MS)
         data = pack_rtp(
             RtpPacket(
                 sending.payload_type,
@@ -180,6 +186,8 @@ class RtpSession:
         """Send this receiver report soon; a newer one replaces one that has not left."""
         self._report = report[:16]
         wait_ms = NEWS_WAIT_MS if self._news.is_news(self._report) else REPORT_WAIT_MS
+        if not self._news.is_dull(self._report):
+            self._dull_until_ms = now_ms
         self._report_due_ms = min(self._report_due_ms, now_ms + wait_ms)
 
     def poll(self, now_ms: float) -> list[bytes]:
@@ -192,12 +200,12 @@ class RtpSession:
             self._schedule_rtcp(now_ms)
             reports = self._pack_reports(now_ms)
             if reports:
-                out.append(self._count_rtcp(reports + self._pack_own_report()))
+                out.append(self._count_rtcp(reports + self._pack_own_report(now_ms)))
         if now_ms >= self._report_due_ms:
-            out.append(self._count_rtcp(self._pack_own_report()))
+            out.append(self._count_rtcp(self._pack_own_report(now_ms)))
         if self._answer_due:
             self._answer_due = False
-            answer = self._pack_own_report() or pack_app(self._ssrc, APP_ANSWER)
+            answer = self._pack_own_report(now_ms) or pack_app(self._ssrc, APP_ANSWER)
             out.append(self._count_rtcp(answer))
         elif not out and self._probe_due(now_ms):
             self._last_probe_ms = now_ms
@@ -208,16 +216,17 @@ class RtpSession:
         """RTCP BYE: this end leaves on purpose."""
         return self._count_rtcp(pack_bye(self._ssrc))
 
-    def _take_report(self) -> bytes | None:
+    def _take_report(self, now_ms: float) -> bytes | None:
         """The report that waits, if any; from now on it counts as told."""
         report, self._report = self._report, None
         self._report_due_ms = float("inf")
         if report is not None:
             self._news.told(report)
+            self._dull_until_ms = now_ms + DULL_EVERY_MS
         return report
 
-    def _pack_own_report(self) -> bytes:
-        report = self._take_report()
+    def _pack_own_report(self, now_ms: float) -> bytes:
+        report = self._take_report(now_ms)
         return b"" if report is None else pack_app(self._ssrc, APP_REPORT, report)
 
     def _schedule_rtcp(self, now_ms: float) -> None:

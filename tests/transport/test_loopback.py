@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from engine.events import VoiceDescriptor
@@ -202,22 +204,48 @@ def test_what_is_lost_on_the_edge_of_a_pause_does_not_last_as_long_as_the_pause(
     assert meter.report(7500.0).burst_ms == pytest.approx(100.0)
 
 
-def test_a_report_without_news_waits_longer_for_a_packet_to_ride_on() -> None:
+def told_at(lost: Callable[[float], float], riding: bool = False) -> list[float]:
+    """When reports of ``lost`` by time, one each second for 16 s, come to the far end."""
     near, far = loopback_pair()
     times: list[float] = []
-    for step in range(1200):
+    for step in range(1600):
         now_ms = step * 10.0
         if step % 100 == 0:
-            lost = 0.0 if now_ms < 6000.0 else 0.4
-            near.send_control(encode_control(ReceiverReport(fraction_lost=lost)))
+            report = ReceiverReport(fraction_lost=lost(now_ms), acked_index=step)
+            near.send_control(encode_control(report))
+        if riding and step % 20 == 0:
+            near.send("phonemes", 0, bytes(9), now_ms)
         near.receive(now_ms)
         far.receive(now_ms)
         times += [now_ms for _ in far.receive_control()]
-    first, *others = times
+    return times
+
+
+def test_a_report_without_news_waits_longer_for_a_packet_to_ride_on() -> None:
+    first, *others = told_at(lambda now_ms: 0.1 if now_ms < 10_000.0 else 0.5)
     assert first <= 500.0
-    calm = [t for t in others if t < 6000.0]
-    assert 2 <= len(calm) <= 4
-    assert any(6000.0 < t <= 6500.0 for t in others)
+    assert 3 <= len([t for t in others if t < 10_000.0]) <= 6
+    assert any(10_000.0 < t <= 10_500.0 for t in others)
+
+
+def test_that_nothing_is_lost_seldom_rides_along_but_a_loss_at_once() -> None:
+    first, *others = told_at(lambda now_ms: 0.0 if now_ms < 13_000.0 else 0.3, riding=True)
+    assert first <= 500.0
+    assert 2 <= len([t for t in others if t < 13_000.0]) <= 5  # the first ride on RTCP
+    assert any(13_000.0 <= t <= 13_500.0 for t in others)
+
+
+def test_an_end_that_only_listens_is_not_asked_whether_it_lives() -> None:
+    near, far = loopback_pair()
+    for step in range(2000):
+        now_ms = step * 10.0
+        if step % 20 == 0:
+            near.send("phonemes", step * 160, bytes(9), now_ms)
+        if step % 100 == 0:
+            far.send_control(encode_control(ReceiverReport(acked_index=step)))
+        near.receive(now_ms)
+        far.receive(now_ms)
+    assert near.session._last_probe_ms == float("-inf")
 
 
 def test_repeats_of_old_events_are_not_jitter() -> None:
