@@ -14,8 +14,9 @@ from app.ui.link_panel import LinkPanel
 from app.ui.theme import theme
 from app.ui.view_models import tr
 from app.ui.voice_panel import VoicePanel
-from app.ui.widgets import GRID, Card
+from app.ui.widgets import GRID
 
+DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 WIDTH = 300  # px, with room for a scroll bar
 
 
@@ -58,7 +59,7 @@ class DetailsPanel(QWidget):
         for page in self._pages.values():
             shown = page if page is self.chat else scrolling(page)
             self._stack.addWidget(shown)
-            for zone in page.findChildren(Card):
+            for zone in page.findChildren(QWidget, options=DIRECT):
                 theme().dress(zone)
             if isinstance(shown, QScrollArea):
                 theme().dress(shown.verticalScrollBar())

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, QStaticText
 
 from app.stats import EventMark
@@ -146,8 +146,9 @@ class LaneStrip:
         fill = QColor(colours.second_weak if near else colours.accent_weak)
         ink = QPen(QColor(colours.second if near else colours.accent), 2.0)
         ink.setCapStyle(Qt.PenCapStyle.RoundCap)
+        ink.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         box_top = height - BOX_HEIGHT - 2.0
-        lines: list[QLineF] = []
+        lines: list[list[QPointF]] = [[] if self._pitch is None else [self._pitch]]
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for mark, begin in zip(events, begins, strict=True):
             x, length = self._x(begin), mark.duration_ticks * TICK_MS * PIXELS_PER_MS
@@ -155,17 +156,18 @@ class LaneStrip:
                 self._box(painter, mark, QRectF(x, box_top, length, BOX_HEIGHT), fill)
             paused = x - self._x(self._free_ms) > PITCH_GAP_PX
             if mark.f0_hz is None or mark.kind == "missing" or paused:
-                self._pitch = None
+                lines.append([])
             if mark.f0_hz is not None and mark.kind != "missing":
                 for share, f0_hz in zip((0.25, 0.75), mark.f0_hz, strict=True):
-                    point = QPointF(x + share * length, _pitch_y(f0_hz, box_top))
-                    if self._pitch is not None:
-                        lines.append(QLineF(self._pitch, point))
-                    self._pitch = point
+                    lines[-1].append(QPointF(x + share * length, _pitch_y(f0_hz, box_top)))
             self._free_ms = begin + mark.duration_ticks * TICK_MS
             self.painted += 1
+        painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(ink)
-        painter.drawLines(lines)
+        for line in lines:
+            if len(line) > 1:
+                painter.drawPolyline(line)
+        self._pitch = lines[-1][-1] if lines[-1] else None
 
     def _box(self, painter: QPainter, mark: EventMark, box: QRectF, fill: QColor) -> None:
         colours = theme().palette

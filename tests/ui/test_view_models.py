@@ -15,6 +15,7 @@ from app.ui.level_meter import HOLD_UPDATES, LevelMeter
 from app.ui.meters import MeterBoard
 from app.ui.palette import DARK, LIGHT, Palette, contrast
 from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
+from app.ui.time_plot import TimePlot
 from app.ui.tones import RATE_HZ as TONE_HZ
 from app.ui.tones import tone
 from app.ui.view_models import (
@@ -151,3 +152,21 @@ def test_plots_run_on_the_calls_clock_however_late_the_window_is(qapp: object) -
     board.show_stats(dataclasses.replace(ACTIVE, seconds=1e9))
     board.clear()
     assert np.isnan(board.history.series("jitter")).all()
+
+
+def test_a_restless_curve_is_drawn_in_the_quick_way_and_a_calm_one_smoothly(qapp: object) -> None:
+    plot = TimePlot(0.0, 100.0, [(0, "0")], "a plot")
+    plot.add_curve("line", "accent")
+    plot.add_curve("dots", "second", dashed=True)
+    x = np.linspace(-60.0, 0.0, 240).astype(np.float32)
+    calm = (50.0 + 40.0 * np.sin(x / 5.0)).astype(np.float32)
+    restless = np.where(np.arange(240) % 2, 90.0, 10.0).astype(np.float32)
+    for y, mode, width in ((calm, "off", 1.5), (restless, "on", 1.0), (calm, "off", 1.5)):
+        for key in ("line", "dots"):
+            plot.set_curve(key, x, y)
+        line, dots = (plot._curves[key][0] for key in ("line", "dots"))
+        assert line.opts["segmentedLineMode"] == mode
+        assert line.opts["pen"].widthF() == 2.0
+        assert dots.opts["pen"].widthF() == width
+    plot.set_curve("line", x, np.full(240, np.nan, np.float32))
+    assert line.getData()[0] is None
