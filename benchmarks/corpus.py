@@ -1,10 +1,10 @@
-"""The speech that figures are measured on: unseen speakers, clean, accented or in noise."""
+"""The speech that figures are measured on: unseen speakers, with accents, children, in noise."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,10 @@ from engine.events import TICK_MS, Pcm
 from engine.mel import SAMPLE_RATE_HZ
 from tests import speech
 
-SETS = ("readers", "accents", "noise")
+SETS = ("readers", "accents", "children", "noise")
+LEARNERS = {"accents": "adult", "children": "child"}
+"""Sets of Mandarin speakers of English, and which of them."""
+SENTENCES = 3  # of each of them
 NOISE_SNR_DB = 10.0
 Event = tuple[str, int, int]
 
@@ -69,16 +72,12 @@ def load_set(name: str = "readers", limit: int | None = None) -> list[Sample]:
     """The clips of a set, at most ``limit``. Raises SottovoceError without the corpus."""
     if speech.speech_dir() is None:
         raise SottovoceError(f"Benchmarks need speech: {speech.SPEECH_REASON}.")
-    source = "speechocean" if name == "accents" else "librispeech"
-    clips = speech.clips(source)
-    if name == "accents":  # two sentences of each speaker, speaker by speaker
-        by_speaker: dict[str, list[speech.Clip]] = {}
-        for clip in clips:
-            by_speaker.setdefault(clip.speaker, []).append(clip)
-        rounds = zip_longest(*by_speaker.values())
-        clips = [clip for turn in list(rounds)[:2] for clip in turn if clip]
-    elif limit is not None:  # a few clips stand for all the better the more they differ in length
-        clips = clips[:: max(1, len(clips) // limit)]
+    if name in LEARNERS:
+        clips = _in_turn([c for c in speech.clips("speechocean") if c.group == LEARNERS[name]])
+    else:
+        clips = speech.clips("librispeech")
+        if limit is not None:  # a few stand for all the better the more they differ in length
+            clips = clips[:: max(1, len(clips) // limit)]
     aligned = speech.alignments()
     samples = []
     for number, clip in enumerate(clips[:limit]):
@@ -86,6 +85,15 @@ def load_set(name: str = "readers", limit: int | None = None) -> list[Sample]:
         heard = _in_noise(clean, number) if name == "noise" else clean
         samples.append(Sample(clip.id, clip.text, heard, clean, tuple(aligned[clip.id])))
     return samples
+
+
+def _in_turn(clips: list[speech.Clip]) -> list[speech.Clip]:
+    """SENTENCES of each speaker, a first one of everybody, then a second one."""
+    by_speaker: dict[str, list[speech.Clip]] = {}
+    for clip in clips:
+        by_speaker.setdefault(clip.speaker, []).append(clip)
+    rounds = zip_longest(*by_speaker.values())
+    return [clip for turn in islice(rounds, SENTENCES) for clip in turn if clip]
 
 
 def _readable(paths: list[Path], first: int) -> Pcm:

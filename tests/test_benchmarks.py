@@ -102,10 +102,15 @@ def test_noise_is_mixed_at_the_declared_ratio() -> None:
 
 
 @needs_speech
-def test_accents_are_of_as_many_speakers_as_there_are_clips() -> None:
-    samples = load_set("accents", 6)
-    speaker = {clip.id: clip.speaker for clip in clips("speechocean")}
-    assert len({speaker[sample.id] for sample in samples}) == 6
+@pytest.mark.parametrize(
+    ("name", "group", "count"), [("accents", "adult", 8), ("children", "child", 4)]
+)
+def test_learners_are_heard_in_turn(name: str, group: str, count: int) -> None:
+    samples = load_set(name, 2 * count)
+    about = {clip.id: clip for clip in clips("speechocean")}
+    speakers = [about[sample.id].speaker for sample in samples]
+    assert len(set(speakers)) == count and speakers[:count] == speakers[count:]
+    assert {about[sample.id].group for sample in samples} == {group}
     assert all(sample.text and sample.talkspurts() for sample in samples)
     assert all(np.array_equal(sample.pcm, sample.clean) for sample in samples)
 
