@@ -76,7 +76,8 @@ class HeardMeter:
         """Set while the engine worker runs late: the call comes first, the meter listens little."""
         self._wake = threading.Event()
         self._stop = False
-        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
+        # No daemon: the interpreter must not go away under a thread inside the recogniser.
+        self._thread = threading.Thread(target=self._run, name="meter")
         self._thread.start()
 
     def said(self, arm: str, position: int, phoneme: int) -> None:
@@ -124,16 +125,20 @@ class HeardMeter:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         except (AttributeError, OSError) as error:
             log.debug("the meter keeps its priority: %s", error)
-        while not self._stop:
+        while self._wanted():
             self._wake.wait(0.5)
             self._wake.clear()
             busy = True
-            while busy and not self._stop:
+            while busy and self._wanted():
                 busy = False
                 for number, meter in enumerate(self._arms.values()):
                     if meter.pieces:
                         self._recognise(meter, odd=bool(number))
                         busy = True
+
+    def _wanted(self) -> bool:
+        """Whether to go on: nobody closes what a program that ends forgot."""
+        return not self._stop and threading.main_thread().is_alive()
 
     def _recognise(self, meter: _Arm, odd: bool) -> None:
         try:

@@ -62,7 +62,8 @@ class VoiceWorker:
         self._used: VoiceDescriptor | None = None
         self.ready = threading.Event()
         """Set once everything is loaded: until then the interpreter is often busy."""
-        self._thread = threading.Thread(target=self._run, name="adaptation", daemon=True)
+        # No daemon: the interpreter must not go away under a thread that computes gradients.
+        self._thread = threading.Thread(target=self._run, name="adaptation")
         self._thread.start()
 
     def push(self, pcm: Pcm) -> None:
@@ -105,7 +106,7 @@ class VoiceWorker:
         try:
             embed(np.full(SAMPLE_RATE_HZ, 0.01, np.float32))  # loads now, not when they talk
             self.ready.set()
-            while not self._stop:
+            while self._wanted():
                 self._wake.wait(1.0)
                 self._wake.clear()
                 self._learn()
@@ -113,6 +114,10 @@ class VoiceWorker:
             log.warning("the voice is not learned: %s", error)
         finally:
             self.ready.set()
+
+    def _wanted(self) -> bool:
+        """Whether to go on: nobody closes what a program that ends forgot."""
+        return not self._stop and threading.main_thread().is_alive()
 
     def _learn(self) -> None:
         with self._lock:
@@ -123,7 +128,7 @@ class VoiceWorker:
                 pcm = np.concatenate(pieces)
                 self._kept = np.concatenate([self._kept, pcm])[-KEPT_S * SAMPLE_RATE_HZ :]
                 self._position += len(pcm)
-        if not pieces or self._stop:
+        if not pieces or not self._wanted():
             return
         found = self._measured
         if found is not None and found != self._used:
@@ -160,7 +165,7 @@ class VoiceWorker:
         events = [replace(e, start_tick=e.start_tick - first_tick) for e in said]
         if len(pcm) < SAMPLE_RATE_HZ:
             return
-        result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS)
+        result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS, wanted=self._wanted)
         give_back()
         if result.improved and not self._stop:
             log.info("the voice came closer: %.3f, was %.3f", result.after, result.before)

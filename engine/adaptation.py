@@ -7,7 +7,7 @@ worker at low priority: ``refine`` is pure, bounded and knows no clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,12 +108,14 @@ def refine(
     steps: int = 16,
     net: SynthesizerNet | None = None,
     model: VoiceModel | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Refinement:
     """Move the voice so that the synthesizer comes closer to the talker.
 
     mel: [T, 80] natural log of the talker's speech; events: what was sent for it, their ticks
     count frames of ``mel``. The newest MAX_TICKS are used; about 0.1 s of one core a step. Silence
-    or too little speech leaves the descriptor as it is.
+    or too little speech leaves the descriptor as it is, and so does ``wanted`` when it is asked
+    before a step and says no.
     """
     net, model = net or load_net(), model or load_model()
     chosen = _newest(events, len(mel))
@@ -142,6 +144,8 @@ def refine(
     scale = torch.ones_like(start)
     scale[:DVECTOR_DIM] = 0.1  # a unit vector of 256 numbers: its entries are ten times smaller
     for _ in range(steps):
+        if not wanted():
+            return Refinement(descriptor, 0.0, 0.0)
         moved = start + (voice - start) * scale
         loss = distance(moved, learn)
         optimiser.zero_grad()

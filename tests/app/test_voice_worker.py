@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -54,7 +55,9 @@ def test_talking_on_while_the_voice_is_refined_hurts_nobody(
     event = PhonemeEvent(0, 3, 0, 8, True, (14, 16), 15)
     seen: list[int] = []
 
-    def look(voice: object, mel: object, events: list[PhonemeEvent], steps: int) -> Refinement:
+    def look(
+        voice: object, mel: object, events: list[PhonemeEvent], steps: int, wanted: object
+    ) -> Refinement:
         seen.append(len(events))
         return Refinement(descriptor=voice, before=0.0, after=0.0)  # type: ignore[arg-type]
 
@@ -80,3 +83,38 @@ def test_talking_on_while_the_voice_is_refined_hurts_nobody(
         talker.join()
         sys.setswitchinterval(interval_s)
     assert len(seen) == 60
+
+
+FORGETFUL = """
+import time
+import numpy as np
+import torch
+from app import voice_worker
+from engine.events import VoiceDescriptor
+from engine.adaptation import Refinement
+
+begun = []
+
+def refine(voice, mel, events, steps, wanted):
+    begun.append(True)
+    while wanted():
+        torch.ones(200, 200).exp().sum()
+    print("let go", flush=True)
+    return Refinement(voice, 0.0, 0.0)
+
+voice_worker.refine, voice_worker.REFINE_AFTER_S = refine, 0.1
+voice_worker.embed = lambda pcm: None
+worker = voice_worker.VoiceWorker()
+worker.measured(VoiceDescriptor(1, 100, (1, 2, 3)))
+while not begun:
+    worker.push(np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32))
+    time.sleep(0.05)
+"""
+
+
+def test_a_program_that_ends_while_the_voice_is_refined_ends_cleanly() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "let go\n" and "terminate" not in ended.stderr
