@@ -135,7 +135,7 @@ def plan_packets(
     clean (no loss)      400     1       0         1 1 1    2.3
     5 % random           360     2       0         2 2 2    3.2
     10 % random          345     3       0         3 2 2    3.6
-    20 %, 250 ms bursts  430     4       1400      4 4 3    3.4
+    20 %, 250 ms bursts  430     4       1400      5 3 2    3.3
     20 % random          305     4       0         4 3 2    4.9
     30 % random          285     5       0         3 1 1    5.4
     50 % random          320     8       0         7 3 2    5.3
@@ -168,7 +168,7 @@ def plan_packets(
     plan = PacketPlan(apart_ms + lag_ms + BEGUN_MS, copies, reach_ms, lag_ms=lag_ms)
     budget_bps = _budget_bps(loss)
     if bursty:
-        budget_bps = _blend(budget_bps, max(BURST_BUDGET_BPS, _budget_bps(loss - 0.15)), bursty)
+        budget_bps = _blend(budget_bps, max(BURST_BUDGET_BPS, _budget_bps(loss - 0.17)), bursty)
     budget_bps = min(ceiling_bps, budget_bps)
     plan = _within(plan, budget_bps)
     room_bits = (budget_bps - plan.wire_bps) / EVENTS_PER_S
