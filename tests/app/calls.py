@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import app.engine_worker  # noqa: F401  a call imports it on a thread: seconds that no test waits for
 from app.audio import FilePort
 from app.call import Call
 from app.call_state import CallState

@@ -13,10 +13,11 @@ import pytest
 from app import headless
 from app.audio import FilePort, NullPort
 from app.cli import run
+from app.devices import SoundDevicePort
 from app.headless import HeadlessCall, open_ports, status_line
 from app.options import HeadlessOptions
 from app.settings import Settings
-from app.stats import CallStats
+from app.stats import DELAY_STAGES, CallStats, Rate, WayRates
 from app.wavfile import read_wav, write_wav
 from engine.errors import SottovoceError
 from tests.speech import any_speech
@@ -108,7 +109,8 @@ def test_a_device_is_found_by_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(app.devices, "list_devices", lambda way: there)
     port, file = open_ports(HeadlessOptions("headset", "built"))
     assert file is None
-    assert port.notice is not None
+    assert isinstance(port, SoundDevicePort)
+    assert (port._capture.wanted, port._playback.wanted) == ("USB Headset Mono", "Built-in")
     with pytest.raises(SottovoceError, match="There are: USB Headset Mono, Built-in"):
         open_ports(HeadlessOptions("trumpet", "none"))
 
@@ -129,7 +131,10 @@ def test_files_and_nothing_make_ports_without_devices(tmp_path: Path) -> None:
 
 
 def test_the_status_line_names_rates_and_delay() -> None:
-    line = status_line(CallStats(seconds=12.0))
+    rates = {"phonemes": WayRates(Rate(400.0, 1500.0), Rate(433.0, 1800.0)), "opus": WayRates()}
+    delays = dict.fromkeys(DELAY_STAGES, 50.0)
+    stats = CallStats(seconds=12.0, rates=rates, delay_stages_ms=delays, loss={"phonemes": 0.21})
+    line = status_line(stats)
     assert "12 s" in line
-    assert "bit/s" in line
-    assert "delay" in line
+    assert "300 ms" in line
+    assert "1800" in line or "1.8" in line

@@ -14,6 +14,7 @@ from app.ui.application import application
 from app.ui.call_window import CallWindow
 from app.ui.preferences import OpenAudio
 from app.ui.theme import theme
+from app.ui.tones import Sounds
 from tests.ui.stopwatch import MeasuredApplication
 
 MakeWindow = Callable[..., CallWindow]
@@ -36,13 +37,17 @@ def make_window(qapp: QApplication, qtbot: object) -> Iterator[MakeWindow]:
         raise AssertionError("this test makes no call")
 
     def make(
-        call: CallControls | None = None, open_audio: OpenAudio | None = None, **settings: object
+        call: CallControls | None = None,
+        open_audio: OpenAudio | None = None,
+        sounds: Sounds | None = None,
+        **settings: object,
     ) -> CallWindow:
         values = {"name": "Ada", **settings}
         window = CallWindow(
             Settings(**values),  # type: ignore[arg-type]
             refuse if call is None else (lambda _settings: call),
             open_audio=open_audio,
+            sounds=sounds,
             save=lambda _settings: None,
         )
         windows.append(window)
