@@ -40,10 +40,6 @@ _VIRIDIS = np.array(
 )
 
 
-def _number(value: float) -> str:
-    return f"{value:.1f}".rstrip("0").rstrip(".")
-
-
 def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round positions between ``low`` and ``high``."""
     span = max(high - low, 1e-9)
