@@ -2,6 +2,18 @@
 
 Two frame sequences go in, one differentiable number comes out. Errors of when are not charged as
 errors of what, as far as a band around the diagonal allows.
+
+Measured and left off (``--mse-dtw 0``): from the shipped codec of three layers, 100 equal steps with
+the same crops, with the divergence at weight 1 and a band of 160 ms, and without. Held-out readers;
+right: frames whose phoneme the judge reads.
+
+| layers | L1 without, with | MSE-DTW without, with | right without, with |
+|---|---|---|---|
+| 0 | .3741, .3741 | .0974, .0968 | 82.5 %, 82.0 % |
+| 1 | .2917, .2912 | .0687, .0683 | 75.5 %, 74.6 % |
+| 3 | .2637, .2630 | .0572, .0567 | 73.8 %, 73.1 % |
+
+It costs a third more time a step, and up to one phoneme in a hundred.
 """
 
 from __future__ import annotations
