@@ -16,16 +16,12 @@ from app.call_state import CallState
 from app.settings import Settings
 from app.talker import conversation, find_talkers
 from tests.app.calls import HERE, connect
+from tests.soak.resident import resident_mb
 from transport.impair import ImpairmentSettings
 
 SECONDS = float(os.environ.get("SOTTOVOCE_SOAK_S", "120"))
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 180)]
 GROWTH_MB = 60.0
-
-
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
