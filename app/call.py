@@ -25,7 +25,6 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 from app.audio import AudioPort
 from app.call_panel import CallPanel
@@ -41,11 +40,9 @@ from transport.control import Bye, ByeReason
 from transport.state import LinkState, RtcSettings
 from transport.ticket import ResumeTicket
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger(__name__)
 
+STOP_S = 0.5  # how soon a worker that failed sees that its program ends
 GOODBYE_S = 0.15  # for the bye to leave before the socket closes
 MAX_FAILED_STEPS = 50  # half a second of nothing but errors: the call cannot go on
 
@@ -125,7 +122,8 @@ class Call(CallPanel):
                 failed: Future[str] = Future()
                 failed.set_exception(error)
                 return failed
-            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            # No daemon: the interpreter must not go away under a thread inside torch.
+            self._thread = threading.Thread(target=self._run, name="engine")
             self._thread.start()
             self._move(state)
         return code
@@ -142,7 +140,7 @@ class Call(CallPanel):
             )
             self._worker = worker
             failures, next_ms = 0, self._clock.now_ms()
-            while not self._stop.is_set():
+            while self._wanted():
                 next_ms = pace(next_ms, self._clock)
                 try:
                     if self._hello_due:
@@ -161,13 +159,18 @@ class Call(CallPanel):
             log.exception("the engine worker failed")
             self._end(f"The call cannot go on ({type(error).__name__}).", ByeReason.HANG_UP)
         finally:
-            self._stop.wait()
+            while self._wanted():
+                self._stop.wait(STOP_S)
             if worker is not None:
                 self._last_stats = worker.stats
                 self._worker = None
                 worker.close()
             self.recording.close()
             self._audio.close()
+
+    def _wanted(self) -> bool:
+        """Whether to go on: nobody hangs up what a program that ends forgot."""
+        return not self._stop.is_set() and threading.main_thread().is_alive()
 
     def _link_state(self, state: LinkState) -> None:
         """From the link's thread."""

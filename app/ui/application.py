@@ -78,7 +78,8 @@ def warm_up() -> None:
     def work() -> None:
         import app.engine_worker  # noqa: F401
 
-    threading.Thread(target=work, name="warm-up", daemon=True).start()
+    # No daemon: who closes the window at once waits for the import, not for a crash.
+    threading.Thread(target=work, name="warm-up").start()
 
 
 def _device_window(settings: Settings) -> CallWindow:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +25,7 @@ from transport.control import Hello
 from transport.impair import ImpairmentSettings
 
 pytestmark = pytest.mark.network
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def says_nothing_for_a_second(call: Call) -> bool:
@@ -114,6 +117,36 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
     assert len(samples) > 2 * 16_000
     assert np.abs(samples).max() > 0.02
     wait_for(lambda: not (set(threading.enumerate()) - before), "all threads to end", 10)
+
+
+FORGETFUL = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from tests.app.calls import make_call
+call = make_call("Ada", np.zeros(1600, np.float32), Path(sys.argv[1]))
+print(call.create_invite().result(45), flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["at once", "in the middle"])
+def test_a_program_that_ends_without_hanging_up_ends_cleanly(
+    tmp_path: Path, seconds: float
+) -> None:
+    """Its engine may be loading models, or inside torch, when the interpreter goes away."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETFUL, str(tmp_path), str(seconds)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "terminate" not in done.stderr
+    assert len(done.stdout.strip()) > 40
 
 
 def test_a_lost_link_comes_back_inside_the_same_call(tmp_path: Path) -> None:
