@@ -118,7 +118,7 @@ class StartPage(QWidget):
             button.setToolTip(tr("Invite {0} again").format(full))
             button.setAccessibleName(tr("Invite {0} again").format(full))
             button.clicked.connect(self.invite_wanted)
-            self._peers.addWidget(button, number // 3, number % 3, Qt.AlignmentFlag.AlignLeft)
+            self._peers.addWidget(button, number // 3, number % 3)
         for place in range(3):
             self._peers.setColumnStretch(place, 1)
 
