@@ -133,7 +133,7 @@ def test_minutes_of_painting_leave_nothing_behind(page: CallPage, qtbot: QtBot) 
     grown_mb, grown = resident_mb() - memory_mb, len(gc.get_objects()) - objects
     print(f"{grown} objects and {grown_mb:.1f} MB more after 360 polls")
     assert grown < 100
-    assert grown_mb < 3.0
+    assert grown_mb < 10.0  # one picture a poll would be 60
 
 
 @needs_proc
