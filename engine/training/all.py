@@ -37,7 +37,7 @@ class Stage:
     """Which of the common options the stage has. Small networks that take one clip at a time are
     faster on one thread."""
     besides_s: float = 0.0
-    """Loading and scoring on two slow cores, which its ``--minutes`` do not count."""
+    """Loading and scoring on one core, which its ``--minutes`` do not count."""
     first: tuple[tuple[str, float], ...] = ()
     """Options that hold minutes of their own, and the part of the stage's time they may take."""
 
@@ -47,14 +47,14 @@ STAGES = (
     Stage("recognizer", 0.31, "speech → phonemes; most errors of the codec begin here",
           besides_s=25.0),
     Stage("align", 0.05, "when phonemes were spoken, and what the recogniser hears",
-          frozenset({"cache", "minutes"}), besides_s=15.0),
+          frozenset({"cache", "minutes"}), besides_s=8.0),
     Stage("event_odds", 0.06, "how likely events are: the bits they cost",
-          TRAINED - {"threads"}, besides_s=30.0),
+          TRAINED - {"threads"}, besides_s=15.0),
     Stage("voice", 0.03, "d-vector → descriptor of at most 48 bytes"),
     Stage("codec", 0.33, "articulation codes and the synthesizer", besides_s=20.0,
           first=(("--judge-minutes", 0.1), ("--shape-minutes", 0.1))),
     Stage("tables", 0.03, "probability tables of the bitstream, codes too",
-          frozenset({"cache", "minutes"}), besides_s=30.0),
+          frozenset({"cache", "minutes"}), besides_s=20.0),
     Stage("vocoder", 0.17, "acoustic frames → sound", besides_s=10.0),
 )  # fmt: skip
 
