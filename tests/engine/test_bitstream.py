@@ -15,6 +15,7 @@ from engine.bitstream import (
     MAX_BLOCK_BYTES,
     BitCounter,
     BlockError,
+    count_events,
     decode_block,
     encode_block,
     walk_block,
@@ -183,3 +184,16 @@ def test_tables_of_another_shape_are_refused() -> None:
     arrays["duration"] = arrays["duration"][:-1]
     with pytest.raises(WeightsError):
         Tables(arrays, weights)
+
+
+@pytest.mark.parametrize("number", [1, 2, 24, 25, 64])
+def test_how_many_events_there_are_is_known_without_reading_them(number: int) -> None:
+    events = talk(20.0, seed=51)[:number]
+    data = encode_block(events, [len(e.codes) for e in events])
+    assert count_events(data) == number
+    read = decode_block(data, events[0].index, events[0].start_tick, most_events=24)
+    assert read == (events if number <= 24 else None)
+
+
+def test_what_can_be_no_block_has_no_events_to_count() -> None:
+    assert count_events(b"\xff" * 40) is None
