@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,16 +12,18 @@ from hypothesis import strategies as st
 from benchmarks.packet_policy import simulate, talk
 from engine.bitstream import encode_block
 from engine.events import TICK_MS, PhonemeEvent
+from engine.phonemes import SILENCE
 from transport.depacketizer import WINDOW_EVENTS, Depacketizer
 from transport.impair import ImpairmentSettings
 from transport.link import MediaPacket
 from transport.packetizer import (
     COMFORT_INTERVAL_MS,
     MAX_NEW_EVENTS,
+    OVERDUE,
     PENDING_EVENTS,
     Packetizer,
 )
-from transport.payload import PayloadHeader, timestamp_of
+from transport.payload import HEADER_BYTES, PayloadHeader, timestamp_of
 from transport.policy import CODE_PATIENCE_MS, DEFAULT_CEILING_BPS, RECOGNISER_LAG_MS, plan_packets
 from transport.reports import ReceiverReport
 
@@ -90,6 +93,29 @@ def test_copies_span_three_quarters_of_a_second_when_bursts_are_seen() -> None:
             carried.setdefault(event.index, []).append(at_ms)
     spans = [max(times) - min(times) for times in carried.values()]
     assert min(spans) >= 750.0 and sorted(spans)[len(spans) // 2] >= 750.0
+
+
+def test_in_bursts_every_other_packet_reaches_further_back() -> None:
+    packets = send(SPEECH, ReceiverReport(fraction_lost=0.2, burst_ms=500.0))
+    older = [payload[0] & 0x3F for _, _, payload in packets if len(payload) > HEADER_BYTES]
+    middle = older[len(older) // 4 : len(older) // 2]
+    near, far = sorted((np.median(middle[::2]), np.median(middle[1::2])))
+    assert far >= near + 3
+
+
+def test_a_pause_that_is_pending_does_not_hold_back_copies() -> None:
+    packetizer = Packetizer()
+    for _ in range(20):
+        packetizer.on_report(ReceiverReport(fraction_lost=0.3))
+    said = [replace(e, index=n) for n, e in enumerate(e for e in SPEECH if not e.is_silence)][:6]
+    end_ms = said[-1].end_tick * TICK_MS
+    packetizer.push(said)
+    assert packetizer.poll(end_ms + 500.0)
+    packetizer.push([PhonemeEvent(6, SILENCE, said[-1].end_tick + 40, 20)])
+    again_ms = end_ms + 500.0 + OVERDUE * packetizer.plan.interval_ms
+    assert packetizer.poll(again_ms - 20.0) == []
+    (packet,) = packetizer.poll(again_ms + 10.0)
+    assert packet[1][0] & 0x3F == 6  # all copies, and the pause with them
 
 
 def test_copies_carry_no_codes_and_a_later_better_copy_is_handed_out() -> None:
