@@ -24,7 +24,7 @@ from transport.rtc import RtcLink
 from transport.state import LinkState, RtcSettings
 from transport.ticket import ResumeTicket
 
-STREAM_VERSION = 2
+STREAM_VERSION = 3
 """Of the speech stream; ends with different ones cannot talk."""
 
 

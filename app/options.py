@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.events import MAX_LAYERS
+
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
@@ -21,7 +23,7 @@ class DemoOptions:
     seed: int = 1
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
-    layers: int = 3
+    layers: int = MAX_LAYERS
     out: Path | None = None
     """Where the evaluation bundle goes; None is a new folder under ``runs/``."""
     window: bool | None = None
@@ -42,7 +44,7 @@ class HeadlessOptions:
     seconds: float | None = None
     """Hang up after this time; None is at the end of the file or on Ctrl-C."""
     arm: str = "phonemes"
-    layers: int = 3
+    layers: int = MAX_LAYERS
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
     record: Path | None = None

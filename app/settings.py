@@ -20,6 +20,7 @@ from typing import Any
 import platformdirs
 
 from engine.errors import SottovoceError
+from engine.events import MAX_LAYERS
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,8 @@ class Settings:
     gain_control: bool = True
     arm: str = "phonemes"
     """'phonemes' or 'opus': what one hears first."""
-    layers: int = 3
-    """Articulation layers sent, 0 ... 3."""
+    layers: int = MAX_LAYERS
+    """Articulation layers sent, 0 ... MAX_LAYERS."""
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
     stun_servers: tuple[str, ...] = ("stun:stun.l.google.com:19302",)
@@ -124,7 +125,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "push_to_talk": ("off", "hold", "toggle"),
     "arm": ("phonemes", "opus"),
     "theme": ("system", "dark", "light"),
-    "layers": (0, 1, 2, 3),
+    "layers": tuple(range(MAX_LAYERS + 1)),
     "opus_rate_bps": OPUS_RATES_BPS,
     "opus_frame_ms": OPUS_FRAMES_MS,
 }

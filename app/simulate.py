@@ -24,7 +24,7 @@ from app.near_line import HeardSpan
 from app.simulated_arms import OpusArm, PhonemeArm
 from engine.encoder import SpeechEncoder
 from engine.errors import SottovoceError
-from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
+from engine.events import MAX_LAYERS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import SAMPLE_RATE_HZ
 from transport.impair import ImpairmentSettings
 
@@ -56,7 +56,7 @@ class SimulationSettings:
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
     opus_fec: bool = True
-    layers: int = 3
+    layers: int = MAX_LAYERS
     link: ImpairmentSettings | None = None
     """Replaces the four numbers above where it is given (rate limits, traces, reordering)."""
 
@@ -100,7 +100,7 @@ class SimulationResult:
         return self.far[arm][len(self.far[arm]) - len(self.near) :]
 
 
-def encode_stream(pcm: Pcm, layers: int = 3, progress: Progress | None = None) -> EncodedStream:
+def encode_stream(pcm: Pcm, layers: int = MAX_LAYERS, progress: Progress | None = None) -> EncodedStream:
     """Run the encoder over ``pcm`` in capture blocks and note when each event came out."""
     encoder = SpeechEncoder(layers=layers)
     events: list[tuple[float, PhonemeEvent]] = []

@@ -32,7 +32,7 @@ from benchmarks.tables import RESULTS, Column, markdown, write_json, write_text
 from engine import metrics
 from engine.errors import SottovoceError
 
-QUICK = ("phonemes-0", "phonemes-3", "opus-6k", "codec2-700C", "codec2-1200", "original")
+QUICK = ("phonemes-0", "phonemes-4", "opus-6k", "codec2-700C", "codec2-1200", "original")
 CODERS: dict[str, Coder] = {**OURS, **PEERS}
 
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""Our codec in its variants: layers 0 … 3, transcript phonemes, and the vocoder by itself."""
+"""Our codec in its variants: layers 0 … 4, transcript phonemes, and the vocoder by itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmarks.corpus import Sample
 from benchmarks.peers import Coded, Coder
 from engine.codec import EncodedSpeech, SpeechCodec
 from engine.decoder import SpeechDecoder
-from engine.events import MAX_EVENT_TICKS, TICK_MS, PhonemeEvent
+from engine.events import MAX_EVENT_TICKS, MAX_LAYERS, TICK_MS, PhonemeEvent
 from engine.frames import AcousticFrames
 from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
 from engine.phonemes import PHONEME_ID
 from engine.prosody import ProsodyTracker
 from engine.vocoder import Vocoder
 
-LAYERS = (0, 1, 2, 3)
+LAYERS = range(MAX_LAYERS + 1)
 CAPTURE = SAMPLE_RATE_HZ * 20 // 1000  # samples: a sound card's block
 
 
@@ -37,7 +37,7 @@ def _streamed(sample_id: str, data: bytes) -> tuple[EncodedSpeech, float, float]
     from engine.encoder import SpeechEncoder  # the rest works without a trained recogniser
 
     pcm = np.frombuffer(data, np.float32)
-    encoder = SpeechEncoder(layers=3)
+    encoder = SpeechEncoder(layers=MAX_LAYERS)
     events: list[PhonemeEvent] = []
     waits: list[float] = []
     began = time.process_time()
@@ -147,8 +147,8 @@ def copy_synthesis(sample: Sample) -> Coded:
 OURS: dict[str, Coder] = {
     **{f"phonemes-{layers}": streaming(layers) for layers in LAYERS},
     "best-0": best(0),
-    "best-3": best(3),
+    f"best-{MAX_LAYERS}": best(MAX_LAYERS),
     "oracle-0": oracle(0),
-    "oracle-3": oracle(3),
+    f"oracle-{MAX_LAYERS}": oracle(MAX_LAYERS),
     "copy": copy_synthesis,
 }

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.bitstream import BlockModel, walk_block
 from engine.errors import SottovoceError
-from engine.events import TICK_MS, PhonemeEvent
+from engine.events import MAX_LAYERS, TICK_MS, PhonemeEvent
 from engine.playout import Playout, PlayoutAction
 from engine.probability import MAX_BLOCK_EVENTS, Odds
 from transport.depacketizer import Depacketizer
@@ -56,7 +56,7 @@ class TalkerSampler:
         if field == "grid":
             return 1  # as all that is spoken live
         if field == "layers":
-            return 3
+            return MAX_LAYERS
         if field == "hole_exponent":
             return int(self._rng.integers(2, 6))  # 80 ms ... 1.3 s between sentences
         return int(self._rng.choice(len(odds.weights), p=odds.probabilities))

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.articulation import shape_basis
-from engine.events import PhonemeEvent, VoiceDescriptor
+from engine.event_scalars import event_scalars
+from engine.events import MAX_LAYERS, PhonemeEvent, VoiceDescriptor
 from engine.phonemes import SILENCE
 from engine.synthesizer import (
     UNKNOWN,
     SynthesizerNet,
-    event_scalars,
     load_net,
     pitch_track,
     tick_scalars,
@@ -127,7 +127,7 @@ def refine(
     target = (torch.from_numpy(np.nan_to_num(mel[index])) - net.mel_mean) / net.mel_std
     mask = torch.from_numpy(spoken[:ticks].astype(np.float32))
     split = int(ticks * (1 - HELD_OUT))
-    inputs = [_inputs(net, chosen, layers) for layers in (0, 3)]
+    inputs = [_inputs(net, chosen, layers) for layers in (0, MAX_LAYERS)]
 
     def distance(voice: Tensor, part: slice) -> Tensor:
         losses = []

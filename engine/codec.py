@@ -35,7 +35,7 @@ from engine.synthesizer import SpokenEvent
 F32 = NDArray[np.float32]
 
 MAGIC = b"SOTV"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 HEADER = struct.Struct("<4sBBII")  # magic, version, descriptor bytes, samples, events
 BLOCK = struct.Struct("<IH")  # ticks of silence before the block, its bytes
 CHECKSUM = struct.Struct("<I")  # CRC-32 of everything before it

@@ -15,7 +15,7 @@ from engine.phonemes import PHONEMES, SILENCE
 
 TICK_MS = 10
 MAX_EVENT_TICKS = 20  # longer phonemes and pauses are split
-MAX_LAYERS = 3  # articulation layers an event may carry
+MAX_LAYERS = 4  # articulation layers an event may carry
 
 PITCH_REFERENCE_HZ = 55.0  # A1, index 0 on the semitone scale
 PITCH_LEVELS = 40  # 55 Hz ... 523 Hz in semitones

@@ -18,14 +18,14 @@ from engine.events import MAX_EVENT_TICKS, Pcm
 from engine.frontend import FRAME_MS, GUARD_FRAMES, LOOKAHEAD_MS, STEP_SAMPLES, Frontend
 from engine.mel import SAMPLE_RATE_HZ
 from engine.noise_floor import NoiseFloor
-from engine.phoneme_net import PhonemeNet
+from engine.phoneme_net import PhonemeCommittee, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.weights import WeightsError, load_weights
 
 TICKS_PER_FRAME = FRAME_MS // 10
 FRAME_SAMPLES = FRAME_MS * SAMPLE_RATE_HZ // 1000
 MAX_EVENT_FRAMES = MAX_EVENT_TICKS // TICKS_PER_FRAME
-BEAM = BeamSettings(acoustic_scale=0.7, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
+BEAM = BeamSettings(acoustic_scale=0.8, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
 DELAY_MS = LOOKAHEAD_MS + BEAM.lag_frames * FRAME_MS
 """The longest wait between the end of a phoneme and its event."""
 EVE_FRAMES = GUARD_FRAMES
@@ -48,7 +48,7 @@ class RecognizedPhoneme:
 class RecognizerModel:
     """Trained parts, shared by all recognisers of the process."""
 
-    net: PhonemeNet
+    net: PhonemeCommittee
     log_stay: F32
     log_prior: F32
     ngram: F32
@@ -59,7 +59,7 @@ def load_model() -> RecognizerModel:
     """The shipped model. Raises WeightsError when a file is missing or does not fit."""
     tensors, _ = load_weights("recognizer")
     table, metadata = load_weights("ngram")
-    net = PhonemeNet()
+    net = PhonemeCommittee(len(split_members(tensors)))
     try:
         log_stay, log_prior = tensors.pop("log_stay"), tensors.pop("log_prior")
         ngram = table["table"].float() * -float(metadata["quantum_nats"])

@@ -26,22 +26,26 @@ from engine.articulation import (
     shape_basis,
 )
 from engine.errors import SottovoceError
+from engine.event_scalars import (
+    EVENT_SCALARS,
+    PITCH_CENTRE,
+    PITCH_SPREAD,
+    event_scalars,
+)
 from engine.events import PhonemeEvent, pitch_hz
 from engine.frames import AcousticFrames
 from engine.mel import LOG_FLOOR, N_MELS
 from engine.phonemes import N_PHONEMES, SILENCE
+from engine.tap_conv import TapConv1d
 from engine.voice import VOICE_DIM
 
 F32 = NDArray[np.float32]
 MAX_PLAY_TICKS = 60
 UNKNOWN = N_PHONEMES  # the phoneme id of an event nobody has told us about yet
-EVENT_SCALARS = 14
 TICK_SCALARS = 6
 WIDTH = 256
 DILATIONS = (1, 2, 1, 2, 1, 2)  # of causal kernels of 3: the trunk sees 18 pairs of ticks back
 CONTEXT_TICKS = 2 * 2 * sum(DILATIONS)
-PITCH_CENTRE = 18.0  # semitone index near which most speech lies
-PITCH_SPREAD = 8.0
 DB_TO_LN = float(np.log(10.0) / 20.0)
 
 
@@ -67,36 +71,6 @@ class SynthesizerState:
     previous: PhonemeEvent | None = None
     semitone: float | None = None
     """Pitch of the last tick, held through unvoiced events; None before the first voiced one."""
-
-
-def event_scalars(
-    event: PhonemeEvent, play_ticks: int, previous: PhonemeEvent | None, following: PhonemeEvent | None
-) -> list[float]:
-    """The numbers that describe an event and its neighbours, EVENT_SCALARS of them."""
-    row = [float(np.log(play_ticks / 8.0)), _energy(event), float(event.voiced), *_points(event)]
-    if previous is None:
-        row += [0.0, -1.0, 0.0]
-    else:
-        row += [1.0, _energy(previous), float(previous.voiced)]
-    if following is None:
-        row += [0.0] * 6
-    else:
-        row += [
-            1.0, float(np.log(following.duration_ticks / 8.0)), _energy(following),
-            float(following.voiced), *_points(following),
-        ]  # fmt: skip
-    return row
-
-
-def _energy(event: PhonemeEvent) -> float:
-    return (event.energy - 12) / 6.0
-
-
-def _points(event: PhonemeEvent) -> tuple[float, float]:
-    if not event.voiced:
-        return 0.0, 0.0
-    first, second = event.pitch
-    return (first - PITCH_CENTRE) / PITCH_SPREAD, (second - PITCH_CENTRE) / PITCH_SPREAD
 
 
 def pitch_track(
@@ -142,15 +116,16 @@ class Block(nn.Module):
         super().__init__()
         self.dilation = dilation
         self.norm = nn.LayerNorm(WIDTH)
-        self.conv = nn.Conv1d(WIDTH, WIDTH, 3, dilation=dilation)
+        self.conv = TapConv1d(WIDTH, WIDTH, 3, dilation)
         self.voice = nn.Linear(128, WIDTH)
         self.out = nn.Linear(WIDTH, WIDTH)
+        self.dropout = nn.Dropout(0.02)
 
     def forward(self, x: Tensor, voice: Tensor) -> Tensor:
         """x: [B, U, WIDTH], voice: [B, 128] → [B, U, WIDTH]."""
         padded = functional.pad(self.norm(x).transpose(1, 2), (2 * self.dilation, 0))
         y = self.conv(padded).transpose(1, 2) + self.voice(voice)[:, None]
-        passed: Tensor = x + self.out(functional.gelu(y))
+        passed: Tensor = x + self.out(self.dropout(functional.gelu(y)))
         return passed
 
 
@@ -187,7 +162,11 @@ class SynthesizerNet(nn.Module):
     def describe(self, ids: Tensor, scalars: Tensor, codes: Tensor, next_codes: Tensor) -> Tensor:
         """ids: [..., 3] phoneme, previous, next; scalars: [..., EVENT_SCALARS];
         codes, next_codes: [..., CODE_DIM] → [..., WIDTH]."""
-        parts = (self.phoneme(ids[..., 0]), self.neighbour(ids[..., 1]), self.neighbour(ids[..., 2]))
+        parts = (
+            self.phoneme(ids[..., 0]),
+            self.neighbour(ids[..., 1]),
+            self.neighbour(ids[..., 2]),
+        )
         joined: Tensor = self.event(torch.cat([*parts, scalars, codes, next_codes], -1))
         return joined
 
@@ -259,7 +238,8 @@ class Synthesizer:
         # Pairs are anchored at the event's start, so the past must hold a whole number of them.
         past = state.history[len(state.history) % 2 :]
         window = torch.cat([past, here, here[-1:]] if length % 2 else [past, here])
-        mel, voicing = net.frames(window[None], torch.from_numpy(np.asarray(voice, np.float32))[None])
+        who = torch.from_numpy(np.asarray(voice, np.float32))
+        mel, voicing = net.frames(window[None], who[None])
         shape = net.shapes(codes[None], shape_basis(length, length))
         mel = (mel[0, len(past) : len(past) + length] + shape) * net.mel_std + net.mel_mean
         mel = (mel + spoken.gain_db * DB_TO_LN).clamp(float(np.log(LOG_FLOOR)), 5.0)

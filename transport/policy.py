@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+from engine.events import MAX_LAYERS
 from transport.reports import UNKNOWN_LOSS, ReceiverReport
 
 HEADER_BYTES: Final = 44
@@ -36,8 +37,9 @@ DEFAULT_CEILING_BPS: Final = 6_000.0
 MISSING_TARGET: Final = 0.005
 """Share of events of which no copy may arrive: half of what the product promises."""
 MAX_COPIES: Final = 12
-CODE_GAINS: Final = (7.4, 0.6, 0.4)
+CODE_GAINS: Final = (7.4, 0.6, 0.4, 0.2)
 """Word errors in a hundred that each articulation code repairs, after the ones before it."""
+NO_CODES: Final = (0,) * MAX_LAYERS
 LEAST_GAIN: Final = 0.02
 """A sending of a code that repairs less is not worth its bits."""
 FIRST_SENDINGS: Final = 3
@@ -64,14 +66,14 @@ class PacketPlan:
     """How often each event is sent, the first time included."""
     reach_ms: float = 0.0
     """Every other packet repeats what was first sent up to this long ago."""
-    code_sendings: tuple[int, int, int] = (0, 0, 0)
-    """How many sendings of an event carry its first, its second, its third code; never rising."""
+    code_sendings: tuple[int, ...] = NO_CODES
+    """How many sendings of an event carry its first, its second … code; never rising."""
     lag_ms: float = RECOGNISER_LAG_MS + BATCH_MS / 2
     """From an event's end to its being known, on average."""
 
     @property
     def layers(self) -> int:
-        """Articulation codes of new events, 0 ... 3."""
+        """Articulation codes of new events, 0 ... MAX_LAYERS."""
         return sum(count > 0 for count in self.code_sendings)
 
     def layers_after(self, sendings: int) -> int:
@@ -190,9 +192,9 @@ def _blend(one: float, other: float, share: float) -> float:
 
 def _code_sendings(
     room_bits: float, sendings: int, loss: float, again: float
-) -> tuple[int, int, int]:
+) -> tuple[int, ...]:
     """Spend ``room_bits`` of an event on its codes: each sending on the one that gains most."""
-    counts = [0, 0, 0]
+    counts = [0] * MAX_LAYERS
     while room_bits >= CODE_BITS:
         best, best_gain = -1, LEAST_GAIN
         for layer, gain in enumerate(CODE_GAINS):
@@ -206,7 +208,7 @@ def _code_sendings(
             break
         counts[best] += 1
         room_bits -= CODE_BITS
-    return counts[0], counts[1], counts[2]
+    return tuple(counts)
 
 
 def _budget_bps(loss: float) -> float:
@@ -220,11 +222,11 @@ def _budget_bps(loss: float) -> float:
 def _within(plan: PacketPlan, budget_bps: float) -> PacketPlan:
     """The nearest plan that fits the budget, its codes still to be chosen: an event waits a little
     longer for the sake of its first code, then packets leave less often, then copies go."""
-    coded = replace(plan, code_sendings=(min(plan.sendings, FIRST_SENDINGS), 0, 0))
+    coded = replace(plan, code_sendings=(min(plan.sendings, FIRST_SENDINGS),))
     while coded.wire_bps > budget_bps and coded.age_ms < plan.age_ms + CODE_PATIENCE_MS:
         coded = replace(coded, age_ms=coded.age_ms + 10.0)
     if coded.wire_bps <= budget_bps:
-        return replace(coded, code_sendings=(0, 0, 0))
+        return replace(coded, code_sendings=NO_CODES)
     while plan.wire_bps > budget_bps:
         age_ms, copies, reach_ms = plan.age_ms, plan.copies, plan.reach_ms
         if age_ms < 500.0:

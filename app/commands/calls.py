@@ -10,6 +10,7 @@ import typer
 
 from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
+from engine.events import MAX_LAYERS
 
 
 def _start_logging() -> None:
@@ -94,7 +95,9 @@ def call(
     name: str = typer.Option("", help="Your name, as the other side sees it."),
     seconds: float | None = typer.Option(None, min=0.1, help="Hang up after this long."),
     arm: str = typer.Option("phonemes", help="What to listen to: phonemes or opus."),
-    layers: int = typer.Option(3, min=0, max=3, help="Articulation layers to send."),
+    layers: int = typer.Option(
+        MAX_LAYERS, min=0, max=MAX_LAYERS, help="Articulation layers to send."
+    ),
     opus_kbps: float = typer.Option(6.0, min=6.0, max=24.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
     record: Path | None = typer.Option(
@@ -145,7 +148,9 @@ def demo(
     seed: int = typer.Option(1, min=0, help="The link's luck."),
     opus_kbps: float = typer.Option(6.0, min=6.0, max=24.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
-    layers: int = typer.Option(3, min=0, max=3, help="Articulation layers to send."),
+    layers: int = typer.Option(
+        MAX_LAYERS, min=0, max=MAX_LAYERS, help="Articulation layers to send."
+    ),
     out: Path | None = typer.Option(None, help="Folder for the evaluation bundle."),
     window: bool | None = typer.Option(
         None, "--window/--no-window", help="Open the call windows (default: with a display)."

@@ -10,6 +10,7 @@ import typer
 
 from app.commands.checks import opus_rate
 from engine.errors import SottovoceError
+from engine.events import MAX_LAYERS
 
 
 class ArmChoice(StrEnum):
@@ -33,7 +34,7 @@ def simulate(
     arm: ArmChoice = typer.Option(ArmChoice.both, help="What crosses the link."),
     opus_kbps: float = typer.Option(6.0, min=6.0, max=64.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
-    layers: int = typer.Option(3, min=0, max=3, help="Articulation layers sent."),
+    layers: int = typer.Option(MAX_LAYERS, min=0, max=MAX_LAYERS, help="Articulation layers sent."),
     watermark: bool = typer.Option(
         False, "--watermark", help="Mark synthetic speech inaudibly; off, as it is measured."
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from engine.errors import SottovoceError
+from engine.events import MAX_LAYERS
 
 if TYPE_CHECKING:
     from engine.codec import EncodedSpeech
@@ -67,7 +68,10 @@ def encode(
     source: Path = typer.Argument(..., metavar="IN.wav", help="Speech; any rate, any channels."),
     target: Path = typer.Argument(..., metavar="OUT.sotto"),
     layers: int = typer.Option(
-        3, min=0, max=3, help="Articulation layers: 0 is the smallest, 3 the closest."
+        MAX_LAYERS,
+        min=0,
+        max=MAX_LAYERS,
+        help=f"Articulation layers: 0 is the smallest, {MAX_LAYERS} the closest.",
     ),
     recognizer: Recognizer = typer.Option(
         Recognizer.streaming, help="As in a call, or by way of words: slower, fewer wrong sounds."

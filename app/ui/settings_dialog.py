@@ -28,6 +28,7 @@ from app.ui.theme import theme
 from app.ui.translations import languages
 from app.ui.view_models import arm_name, tr
 from app.ui.widgets import column, label, row
+from engine.events import MAX_LAYERS
 
 MAX_SERVERS = 8
 
@@ -140,7 +141,8 @@ class SettingsDialog(QDialog):
                 ("0", tr("None: the fewest bits")),
                 ("1", tr("One")),
                 ("2", tr("Two")),
-                ("3", tr("Three: the closest to you")),
+                ("3", tr("Three")),
+                ("4", tr("Four: the closest to you")),
             ],
             str(old.layers),
         )
@@ -193,7 +195,7 @@ class SettingsDialog(QDialog):
             noise_suppression=self.noise.isChecked(),
             gain_control=self.gain.isChecked(),
             arm=self.arm.key(),
-            layers=int(self.layers.key() or "3"),
+            layers=int(self.layers.key() or MAX_LAYERS),
             stun_servers=_lines(self.stun.toPlainText()),
             turn_servers=_lines(self.turn.toPlainText()),
         )

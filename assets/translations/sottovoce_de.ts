@@ -640,8 +640,12 @@
         <translation>Zwei</translation>
     </message>
     <message>
-        <source>Three: the closest to you</source>
-        <translation>Drei: Ihnen am ähnlichsten</translation>
+        <source>Three</source>
+        <translation>Drei</translation>
+    </message>
+    <message>
+        <source>Four: the closest to you</source>
+        <translation>Vier: Ihnen am ähnlichsten</translation>
     </message>
     <message>
         <source>Microphone</source>

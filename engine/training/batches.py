@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.articulation import SHAPE_TIMES, shape_basis
+from engine.event_scalars import EVENT_SCALARS, event_scalars
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.synthesizer import (
-    EVENT_SCALARS,
     TICK_SCALARS,
     UNKNOWN,
-    event_scalars,
     pitch_track,
     tick_scalars,
 )

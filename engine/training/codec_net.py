@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.articulation import CODE_DIM, ArticulationNet
+from engine.event_scalars import OWN_SCALARS
 from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS
 from engine.synthesizer import SynthesizerNet
 from engine.training.batches import NONE, Batch, BatchMaker
 from engine.training.perceptual import PhonemeJudge, masked_l1
 
-SHARED = ("codebooks.vectors", "mel_mean", "mel_std")  # of both networks, stored once
+SHARED = ("codebooks.", "mel_")  # of both networks, stored once
 
 
 class EventInputs(NamedTuple):
@@ -48,7 +49,7 @@ class Codec(nn.Module):
         lengths, row = batch.length[real], real.nonzero()[:, :1]
         ticks = torch.arange(MAX_EVENT_TICKS, device=lengths.device)
         where = (batch.first[real][:, None] + ticks).clamp(max=mel.shape[1] - 1)
-        scalars = torch.stack([(lengths / 8.0).log(), batch.scalars[real][:, 1]], -1)
+        scalars = _known_scalars(batch)[real]
         ids = batch.ids[real][:, :2]
         return EventInputs(mel[row, where], lengths, ids, scalars, batch.voice[row[:, 0]])
 
@@ -77,14 +78,22 @@ class Codec(nn.Module):
         return mel.float(), voicing.float(), indices
 
 
+def _known_scalars(batch: Batch) -> Tensor:
+    """[B, E, OWN_SCALARS] with the length an event has in the source, not as it is played."""
+    scalars = batch.scalars[..., :OWN_SCALARS].clone()
+    scalars[..., 0] = (batch.length.clamp(min=1) / 8.0).log()
+    return scalars
+
+
 def export(codec: Codec) -> dict[str, Tensor]:
-    """The tensors of the shipped file, float16; codebooks and statistics once, float32."""
+    """The tensors of the shipped file, float16; what is shared once, float32."""
     out: dict[str, Tensor] = {}
     for prefix, net in (("synthesizer", codec.synthesizer), ("articulation", codec.articulation)):
         for key, value in net.state_dict().items():
-            if key not in SHARED:
+            if not key.startswith(SHARED):
                 out[f"{prefix}.{key}"] = value.half()
-    out |= {key: codec.synthesizer.state_dict()[key].float() for key in SHARED}
+        shared = {k: v.float() for k, v in net.state_dict().items() if k.startswith(SHARED)}
+        out |= shared
     return out
 
 

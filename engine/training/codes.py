@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.articulation import ArticulationEncoder
-from engine.events import MAX_LAYERS
+from engine.articulation import load_net
+from engine.event_scalars import OWN_SCALARS, event_scalars
+from engine.events import MAX_EVENT_TICKS
+from engine.phonemes import SILENCE
 from engine.training.batches import BatchMaker
 from engine.training.datasets import Clip, Corpus
 from engine.training.heard import Stream
@@ -35,12 +38,12 @@ def codec_hash() -> str:
 def coded_streams(
     corpus: Corpus, heard: Sequence[tuple[Clip, Stream]], minutes: float = math.inf
 ) -> Iterator[CodedStream]:
-    """Encode the heard events, about a millisecond each, for at most ``minutes``.
+    """Encode the heard events, for at most ``minutes``.
 
     Clips come in an order of their own, the same each time, so that some stand for all.
     """
     end = time.monotonic() + 60 * minutes
-    encoder = ArticulationEncoder()
+    net = load_net()
     basis = voice_basis(corpus)
     voices = BatchMaker(corpus, basis.mean, basis.basis, basis.mean_dvector)
     number = {clip.id: n for n, clip in enumerate(corpus.clips)}
@@ -49,15 +52,26 @@ def coded_streams(
         if time.monotonic() > end:
             break
         clip, stream = heard[n]
+        spoken = [i for i, event in enumerate(stream) if not event.is_silence]
+        if not spoken:
+            continue
         frames = slice(clip.first_frame, clip.first_frame + clip.frames)
-        mel = np.asarray(corpus.mel[frames], np.float32)
-        voice = voices.voice(number[clip.id])
-        phonemes, codes = [], []
-        for i, event in enumerate(stream):
-            if event.is_silence:
-                continue
-            inside = np.arange(event.start_tick, event.end_tick).clip(0, len(mel) - 1)
-            previous = stream[i - 1] if i else None
-            codes.append(encoder.encode(mel[inside], event, previous, voice))
-            phonemes.append(event.phoneme)
-        yield np.array(phonemes, np.int64), np.array(codes, np.int64).reshape(-1, MAX_LAYERS)
+        mel = torch.from_numpy(np.asarray(corpus.mel[frames], np.float32))
+        starts = torch.tensor([stream[i].start_tick for i in spoken])
+        ticks = (starts[:, None] + torch.arange(MAX_EVENT_TICKS)).clamp(max=len(mel) - 1)
+        before = [stream[i - 1].phoneme if i else SILENCE for i in spoken]
+        phonemes = torch.tensor([stream[i].phoneme for i in spoken])
+        numbers = [
+            event_scalars(stream[i], stream[i].duration_ticks, None, None)[:OWN_SCALARS]
+            for i in spoken
+        ]
+        with torch.inference_mode():
+            latent = net.latents(
+                ((mel - net.mel_mean) / net.mel_std)[ticks],
+                torch.tensor([stream[i].duration_ticks for i in spoken]),
+                torch.stack([phonemes, torch.tensor(before)], 1),
+                torch.tensor(numbers),
+                torch.from_numpy(voices.voice(number[clip.id])).expand(len(spoken), -1),
+            )
+            codes, _ = net.codebooks.quantise(latent, phonemes)
+        yield phonemes.numpy(), codes.numpy()

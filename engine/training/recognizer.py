@@ -10,6 +10,7 @@ training readers; the ``dev`` readers are only scored once, at the end.
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import math
 import time
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from engine.beam import PhonemeBeam
 from engine.edit_distance import count_edits
 from engine.errors import SottovoceError
-from engine.phoneme_net import PhonemeNet
+from engine.phoneme_net import PhonemeNet, StateDict, join_members, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.recognizer import BEAM
 from engine.training.datasets import Corpus
@@ -37,8 +38,9 @@ from engine.training.sequence_loss import mmi_loss, transition_table
 from engine.weights import MODELS_DIR, load_weights, save_weights
 
 BATCH, FRAMES = 32, 150
-LIBRISPEECH_WEIGHT = 2.0  # the widest native variety counts double
-REPORT_STEPS = 200
+WEIGHTS = {"librispeech": 2.0, "speechocean": 0.5}  # native variety counts most
+EMA_DECAY = 0.995
+REPORT_S = 90.0  # as long as 200 steps take on one core; a GPU must not wait for each of them
 
 
 def statistics(examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,14 +106,23 @@ def draw(
     return torch.from_numpy(features), torch.from_numpy(labels), torch.from_numpy(lengths)
 
 
-def _resume(net: PhonemeNet, run_dir: Path) -> str:
-    for directory in (run_dir, MODELS_DIR):
-        if (directory / "recognizer.safetensors").is_file():
-            tensors, _ = load_weights("recognizer", directory)
-            known = {k: v.float() for k, v in tensors.items() if not k.startswith("log_")}
-            net.load_state_dict(known, strict=True)
-            return f"resumed from {directory}"
-    return "started afresh"
+def _shipped_members() -> list[StateDict]:
+    if not (MODELS_DIR / "recognizer.safetensors").is_file():
+        return []
+    return split_members(load_weights("recognizer")[0])
+
+
+def _resume(net: PhonemeNet, run_dir: Path, member: int) -> str:
+    """Go on from the run folder, else from the shipped network of that number."""
+    members = _shipped_members()
+    if (run_dir / "recognizer.safetensors").is_file():
+        (known,), told = split_members(load_weights("recognizer", run_dir)[0]), f"{run_dir}"
+    elif member < len(members):
+        known, told = members[member], "what is shipped"
+    else:
+        return "started afresh"
+    net.load_state_dict({k: v.float() for k, v in known.items()}, strict=True)
+    return f"resumed from {told}"
 
 
 def run(options: argparse.Namespace) -> float:
@@ -133,32 +144,32 @@ def run(options: argparse.Namespace) -> float:
     dev = load_examples(corpus, corpus.select("dev", ("librispeech",)), copies=1)
     stay, prior = statistics(examples)
     transitions = transition_table([torch.from_numpy(e.labels) for e in examples]).to(device)
-    weights = np.array(
-        [
-            min(len(e.labels), FRAMES) * (LIBRISPEECH_WEIGHT if e.source == "librispeech" else 1.0)
-            for e in examples
-        ]
-    )
+    weights = np.array([min(len(e.labels), FRAMES) * WEIGHTS.get(e.source, 1.0) for e in examples])
     weights /= weights.sum()
-    net = PhonemeNet()
-    print(_resume(net, options.out), f"{len(examples)} clips on {device}", flush=True)
+    net = PhonemeNet(options.dropout)
+    told = "started afresh" if options.afresh else _resume(net, options.out, options.member)
+    print(told, f"{len(examples)} clips on {device}", flush=True)
     net.to(device)
+    slow = copy.deepcopy(net).requires_grad_(False)  # averaged weights: what is scored and kept
     optimizer = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=0.02)
     training_s = max(10.0, 60 * options.minutes - (time.monotonic() - start))
     begin, step, best = time.monotonic(), 0, math.inf
+    next_report = begin + REPORT_S
 
     def keep(error: float) -> None:
-        tensors = {k: v.half() for k, v in net.cpu().state_dict().items()}
-        tensors |= {"log_stay": stay, "log_prior": prior}
+        mine = {k: v.half() for k, v in slow.cpu().state_dict().items()}
+        common = {"log_stay": stay, "log_prior": prior}
         metadata = {"validation_per": round(error, 4), "frontend": "whisper-tiny.en int8"}
-        save_weights("recognizer", tensors, metadata, options.out)
+        save_weights("recognizer", join_members([mine]) | common, metadata, options.out)
         if options.install:
-            save_weights("recognizer", tensors, metadata)
-        net.to(device)
+            members = _shipped_members()
+            members[options.member : options.member + 1] = [mine]
+            save_weights("recognizer", join_members(members) | common, metadata)
+        slow.to(device)
 
     options.out.mkdir(parents=True, exist_ok=True)
-    best = phoneme_error_rate(net.cpu(), validation, stay, prior)
-    net.to(device)
+    best = phoneme_error_rate(slow.cpu(), validation, stay, prior)
+    slow.to(device)
     print(f"before: validation PER {best:.4f}", flush=True)
     while (done := (time.monotonic() - begin) / training_s) < 1:
         decay = 0.5 * (1 + math.cos(math.pi * done)) + 0.01
@@ -178,22 +189,27 @@ def run(options: argparse.Namespace) -> float:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
+        pace = 1 - min(EMA_DECAY, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, newest in zip(slow.parameters(), net.parameters(), strict=True):
+                mean.lerp_(newest, pace)
         step += 1
-        if step % REPORT_STEPS == 0:
-            error = phoneme_error_rate(net.cpu(), validation, stay, prior)
-            net.to(device)
+        if time.monotonic() > next_report:
+            next_report = time.monotonic() + REPORT_S
+            error = phoneme_error_rate(slow.cpu(), validation, stay, prior)
+            slow.to(device)
             print(f"step {step} loss {loss.item():.4f} validation PER {error:.4f}", flush=True)
             with (options.out / "curve.csv").open("a", newline="") as file:
                 csv.writer(file).writerow([step, round(loss.item(), 5), round(error, 5)])
             if error < best:
                 best = error
                 keep(error)
-    error = phoneme_error_rate(net.cpu(), validation, stay, prior)
+    error = phoneme_error_rate(slow.cpu(), validation, stay, prior)
     if error < best:
         keep(error)
     else:
-        _resume(net, options.out)
-    result = phoneme_error_rate(net.cpu(), dev, stay, prior)
+        _resume(slow, options.out, options.member)
+    result = phoneme_error_rate(slow.cpu(), dev, stay, prior)
     print(f"{step} steps, validation PER {min(error, best):.4f}, dev readers PER {result:.4f}")
     return result
 
@@ -208,6 +224,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--member", type=int, default=0, help="which of the networks, from 0")
+    parser.add_argument("--dropout", type=float, default=0.25)
+    parser.add_argument("--afresh", action="store_true", help="from random weights")
     parser.add_argument(
         "--sequence-from", type=float, default=0.35, help="share of cross entropy only"
     )

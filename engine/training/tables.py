@@ -165,8 +165,11 @@ def _layers() -> NDArray[np.float64]:
     table = np.full(SHAPES["layers"], (1 - SAME_LAYERS) / MAX_LAYERS)
     same = np.arange(MAX_LAYERS + 1)
     table[0, same, same] = SAME_LAYERS
-    table[0, NO_LAYERS] = (0.4, 0.1, 0.1, 0.4)  # copies and base streams, or everything
-    table[1] = (0.997, 0.001, 0.001, 0.001)
+    # At first: copies and base streams, or everything.
+    table[0, NO_LAYERS] = 0.2 / (MAX_LAYERS - 1)
+    table[0, NO_LAYERS, [0, MAX_LAYERS]] = 0.4
+    table[1] = 0.003 / MAX_LAYERS
+    table[1, 0] = 0.997
     return table
 
 
@@ -224,8 +227,9 @@ def main() -> None:
     if arguments.only_codes:
         tensors, known = load_weights("tables")
         counted = json.loads(known["events"])
-        code = costs_of_probabilities(fit(tally)["code"])
-        tensors["code"] = torch.from_numpy(code)
+        fitted = fit(tally)
+        for name in ("code", "layers"):
+            tensors[name] = torch.from_numpy(costs_of_probabilities(fitted[name]))
     else:
         counted = count_everything(corpus, heard, tally)
         costs = {name: costs_of_probabilities(p) for name, p in fit(tally).items()}

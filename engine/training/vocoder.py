@@ -23,7 +23,7 @@ from engine.training.discriminator import Discriminator
 from engine.training.predicted import FILE_NAME as PREDICTED_NAME
 from engine.training.predicted import PredictedFrames
 from engine.training.vocoder_data import BATCH, Batches, FeatureCache, excite
-from engine.weights import MODELS_DIR, load_weights, save_weights
+from engine.weights import MODELS_DIR, WeightsError, load_module, load_weights, save_weights
 
 LEARNING_RATE = 8e-4
 EMA = 0.998
@@ -199,6 +199,16 @@ class Run:
         return scores
 
 
+def shipped_distance(cache: FeatureCache, device: torch.device) -> float:
+    """Energy distance of the shipped weights, infinite where there are none that fit."""
+    model = SourceFilter()
+    try:
+        load_module(model, "vocoder")
+    except WeightsError:
+        return float("inf")
+    return validate(model.to(device), cache, device)[0]
+
+
 def _device(name: str) -> str:
     if name != "auto":
         return name
@@ -217,8 +227,9 @@ def train(arguments: argparse.Namespace) -> None:
     begun, before_s = time.monotonic(), run.spent_s
     budget_s, report_at_s = 60.0 * arguments.minutes, REPORT_EVERY_S
     warm_from = run.step
-    while (elapsed_s := time.monotonic() - begun) < budget_s:
-        left = 1.0 - elapsed_s / budget_s
+    before = shipped_distance(run.cache, run.device) if arguments.install else 0.0
+    while (elapsed_s := time.monotonic() - begun) < budget_s or run.step == warm_from:
+        left = max(0.0, 1.0 - elapsed_s / budget_s)
         warm = (run.step - warm_from + 1) / 100
         run.advance(arguments.rate * min(1.0, warm, max(0.02, left / 0.3)))
         run.spent_s = before_s + time.monotonic() - begun
@@ -226,7 +237,9 @@ def train(arguments: argparse.Namespace) -> None:
             run.report()
             report_at_s = time.monotonic() - begun + REPORT_EVERY_S
     scores = run.report()
-    if arguments.install:
+    if arguments.install and scores[0] >= before:
+        print(f"energy distance {scores[0]:.4f} after {before:.4f}: the shipped weights stay")
+    elif arguments.install:
         print(f"installed {install(run.averaged, run.step, run.spent_s / 60, scores)}")
 
 

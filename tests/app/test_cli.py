@@ -15,6 +15,7 @@ import pytest
 
 from app.cli import run
 from app.wavfile import read_wav, write_wav
+from engine.events import MAX_LAYERS
 from tests.speech import any_speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,7 @@ def test_the_launcher_and_the_module_are_the_same_program() -> None:
     [
         ["nonsense"],
         ["encode"],
-        ["encode", "a.wav", "b.sotto", "--layers", "4"],
+        ["encode", "a.wav", "b.sotto", "--layers", "5"],
         ["encode", "a.wav", "b.sotto", "--layers", "x"],
         ["simulate", "a.wav", "out", "--loss", "1.5"],
         ["simulate", "a.wav", "out", "--loss", "nan"],
@@ -206,7 +207,7 @@ def test_fewer_layers_cost_fewer_bits(
     assert run(["info", str(sotto), "--json"]) == 0
     full = json.loads(capsys.readouterr().out)
     assert low["layers"] == 0
-    assert full["layers"] == 3
+    assert full["layers"] == MAX_LAYERS
     assert low["payload_bits"] < 0.7 * full["payload_bits"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from app import settings as module
 from app.settings import Settings, clean_name, load_settings, save_settings, settings_path
 from engine.errors import SottovoceError
+from engine.events import MAX_LAYERS
 
 
 def test_without_a_file_the_defaults_are_used() -> None:
@@ -56,7 +57,7 @@ def test_values_out_of_range_fall_back_one_by_one() -> None:
     got = load_settings()
     assert got.name == "x" * module.MAX_NAME_LENGTH
     assert got.volume == 2.0
-    assert (got.layers, got.opus_frame_ms, got.arm) == (3, 60, "phonemes")
+    assert (got.layers, got.opus_frame_ms, got.arm) == (MAX_LAYERS, 60, "phonemes")
     assert got.theme == "dark"
     assert got.stun_servers == ("stun:a",)
     assert got.echo_cancellation is True

@@ -1,4 +1,4 @@
-"""Articulation codes: three bytes an event, the same for the same frames, refused for others."""
+"""Articulation codes: a byte a layer, the same for the same frames, refused for others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.articulation import (
     shape_basis,
 )
 from engine.errors import SottovoceError
-from engine.events import PhonemeEvent
+from engine.events import MAX_LAYERS, PhonemeEvent
 from engine.mel import log_mel
 from engine.phonemes import N_PHONEMES, PHONEME_ID
 from engine.voice import descriptor_vector
@@ -37,9 +37,9 @@ def frames_of(length: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("length", [1, 2, 9, 20])
-def test_any_length_of_event_has_three_bytes(encoder: ArticulationEncoder, length: int) -> None:
+def test_any_length_of_event_has_a_byte_a_layer(encoder: ArticulationEncoder, length: int) -> None:
     codes = encoder.encode(frames_of(length), PhonemeEvent(0, 5, 0, length), None, NOBODY)
-    assert len(codes) == 3
+    assert len(codes) == MAX_LAYERS
     assert all(0 <= code <= 255 for code in codes)
 
 
@@ -82,12 +82,28 @@ def test_more_stages_come_closer_to_the_latent() -> None:
     generator = torch.Generator().manual_seed(0)
     books = Codebooks()
     # Each stage finer than the one before, as training makes them.
-    scale = torch.tensor([1.0, 0.5, 0.25])[:, None, None]
+    scale = 0.5 ** torch.arange(MAX_LAYERS)[:, None, None]
     books.vectors.copy_(torch.randn(books.vectors.shape, generator=generator) * 0.1 * scale)
     latent = torch.randn(64, CODE_DIM, generator=generator) * 0.1
     _, stages = books.quantise(latent, torch.arange(64) % N_PHONEMES)
-    errors = [(latent - stages[:, :n].sum(1)).square().mean() for n in range(1, 4)]
-    assert errors[0] > errors[1] > errors[2]
+    errors = [
+        float((latent - stages[:, :n].sum(1)).square().mean()) for n in range(1, MAX_LAYERS + 1)
+    ]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_several_paths_find_closer_sums_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    books = Codebooks()
+    latent, phonemes = torch.randn(64, CODE_DIM) * 0.1, torch.arange(64) % N_PHONEMES
+
+    def error() -> float:
+        _, stages = books.quantise(latent, phonemes)
+        return float((latent - stages.sum(1)).square().mean())
+
+    several = error()
+    monkeypatch.setattr("engine.articulation.PATHS", 1)
+    assert several < 0.99 * error()
 
 
 def test_decoding_adds_the_stages_and_refuses_what_is_no_code() -> None:
@@ -98,7 +114,7 @@ def test_decoding_adds_the_stages_and_refuses_what_is_no_code() -> None:
         assert torch.allclose(books.decode((3, 200), phoneme), own[0, 3] + own[1, 200])
     assert not torch.allclose(books.decode((3,), vowel), books.decode((3,), fricative))
     assert not books.decode((), vowel).any()
-    for bad in ((256,), (-1,), (0, 0, 0, 0)):
+    for bad in ((256,), (-1,), (0,) * (MAX_LAYERS + 1)):
         with pytest.raises(SottovoceError):
             books.decode(bad, vowel)
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.encoder import SpeechEncoder
 from engine.errors import SottovoceError
-from engine.events import ENERGY_LEVELS, PITCH_LEVELS, Pcm, PhonemeEvent
+from engine.events import ENERGY_LEVELS, MAX_LAYERS, PITCH_LEVELS, Pcm, PhonemeEvent
 from tests.speech import dev_readers, load_pcm
 
 
@@ -66,4 +66,4 @@ def test_stereo_and_too_many_layers_are_refused() -> None:
     with pytest.raises(SottovoceError, match="mono"):
         SpeechEncoder(0).push(np.zeros((2, 160), np.float32))
     with pytest.raises(SottovoceError, match="layers"):
-        SpeechEncoder(4)
+        SpeechEncoder(MAX_LAYERS + 1)

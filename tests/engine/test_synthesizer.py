@@ -73,7 +73,9 @@ def test_two_calls_share_one_synthesizer_without_hearing_each_other(
 
 
 def test_a_step_changes_neither_its_state_nor_its_answer(synthesizer: Synthesizer) -> None:
-    _, state = synthesizer.step(SpokenEvent(WORD[0], 6, WORD[1]), NOBODY, synthesizer.initial_state())
+    _, state = synthesizer.step(
+        SpokenEvent(WORD[0], 6, WORD[1]), NOBODY, synthesizer.initial_state()
+    )
     kept = state.history.clone()
     one, _ = synthesizer.step(SpokenEvent(WORD[1], 9, WORD[2]), NOBODY, state)
     two, _ = synthesizer.step(SpokenEvent(WORD[1], 9, WORD[2]), NOBODY, state)
@@ -109,7 +111,9 @@ def test_the_past_and_the_following_event_are_heard(synthesizer: Synthesizer) ->
 def test_every_number_of_layers_changes_the_sound(synthesizer: Synthesizer) -> None:
     state = synthesizer.initial_state()
     mels = [
-        synthesizer.step(SpokenEvent(replace(WORD[1], codes=(9, 8, 7)[:n]), 9), NOBODY, state)[0].mel
+        synthesizer.step(SpokenEvent(replace(WORD[1], codes=(9, 8, 7)[:n]), 9), NOBODY, state)[
+            0
+        ].mel
         for n in range(4)
     ]
     for fewer, more in zip(mels, mels[1:], strict=False):
@@ -200,7 +204,9 @@ def test_an_unseen_reader_is_followed_better_with_every_layer(synthesizer: Synth
         state, error = synthesizer.initial_state(), []
         for here, following in zip(events, [*events[1:], None], strict=True):
             here = replace(here, codes=here.codes[:layers])
-            after = None if following is None else replace(following, codes=following.codes[:layers])
+            after = (
+                None if following is None else replace(following, codes=following.codes[:layers])
+            )
             frames, state = synthesizer.step(
                 SpokenEvent(here, here.duration_ticks, after), voice, state
             )

@@ -13,6 +13,7 @@ from engine.errors import SottovoceError
 from engine.frames import AcousticFrames
 from engine.mel import HOP, log_mel
 from engine.source_filter import NOISE_READING, SourceFilter, pulse_train
+from engine.training import vocoder as vocoder_training
 from engine.training.discriminator import Discriminator
 from engine.training.vocoder import energy_distance, synthesise, train
 from engine.training.vocoder_data import Batches, FeatureCache, blur, bridge_gaps, excite
@@ -70,6 +71,21 @@ def test_training_writes_a_checkpoint_and_resumes_from_it(
     assert capsys.readouterr().out.count("dev energy") == 2
     curve = (data[0] / "run" / "curve.csv").read_text().splitlines()
     assert curve[0].startswith("step,") and len(curve) == 3
+
+
+@pytest.mark.parametrize(("shipped", "installs"), [(0.0, False), (float("inf"), True)])
+def test_what_ships_is_never_replaced_by_something_worse(
+    data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, shipped: float, installs: bool
+) -> None:
+    installed: list[object] = []
+    monkeypatch.setattr(vocoder_training, "shipped_distance", lambda *_: shipped)
+    monkeypatch.setattr(vocoder_training, "install", lambda *given: installed.append(given))
+    arguments = argparse.Namespace(
+        data=str(data[0]), cache=str(data[1]), out=str(data[0] / "run"), minutes=0.001, rate=1e-3,
+        adversarial=0.0, batch=2, device="cpu", threads=1, seed=1, install=True,
+    )  # fmt: skip
+    train(arguments)
+    assert bool(installed) is installs
 
 
 def test_the_energy_distance_prefers_noise_to_a_flat_average() -> None:

@@ -115,9 +115,7 @@ def test_the_mean_pitch_travels_with_the_voice() -> None:
 def test_voices_mix_along_the_sphere() -> None:
     model = load_model()
     rng = np.random.default_rng(0)
-    a, b = (
-        model.dequantise(tuple(int(i) for i in rng.integers(0, 256, 40))) for _ in range(2)
-    )
+    a, b = (model.dequantise(tuple(int(i) for i in rng.integers(0, 256, 40))) for _ in range(2))
     np.testing.assert_allclose(interpolate(a, b, 0.0), a, atol=1e-5)
     np.testing.assert_allclose(interpolate(a, b, 1.0), b, atol=1e-5)
     middle = interpolate(a, b, 0.5)

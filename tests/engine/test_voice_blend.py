@@ -17,9 +17,7 @@ def test_a_blend_lies_between_its_two_voices() -> None:
     assert middle.f0_mean == 80
 
     def alike(a: VoiceDescriptor, b: VoiceDescriptor) -> float:
-        return float(
-            np.dot(descriptor_vector(a)[:DVECTOR_DIM], descriptor_vector(b)[:DVECTOR_DIM])
-        )
+        return float(np.dot(descriptor_vector(a)[:DVECTOR_DIM], descriptor_vector(b)[:DVECTOR_DIM]))
 
     assert alike(middle, one) > alike(one, two)
     assert alike(middle, two) > alike(one, two)

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from benchmarks.packet_policy import talk
 from engine.bitstream import MAX_BLOCK_BYTES, count_events, decode_block, encode_block
-from engine.events import CODE_LEVELS, ENERGY_LEVELS, MAX_EVENT_TICKS, PITCH_LEVELS, PhonemeEvent
+from engine.events import (
+    CODE_LEVELS,
+    ENERGY_LEVELS,
+    MAX_EVENT_TICKS,
+    MAX_LAYERS,
+    PITCH_LEVELS,
+    PhonemeEvent,
+)
 from engine.phonemes import N_PHONEMES
 from engine.playout import Playout
 from transport.depacketizer import WINDOW_EVENTS, Depacketizer
@@ -105,8 +112,8 @@ def reading_ms(read: Callable[[], object], repeats: int = 7) -> float:
 def test_no_packet_takes_long_to_read() -> None:
     dice = random.Random(5)
     events = talk(10.0, seed=42)
-    longest = encode_block(events[:MAX_PACKET_EVENTS], [3] * MAX_PACKET_EVENTS)
-    too_long = encode_block(events[:64], [3] * 64)
+    longest = encode_block(events[:MAX_PACKET_EVENTS], [MAX_LAYERS] * MAX_PACKET_EVENTS)
+    too_long = encode_block(events[:64], [MAX_LAYERS] * 64)
     blocks = [longest, too_long, bytes(MAX_BLOCK_BYTES), b"\xff" * 300]
     blocks += [dice.randbytes(dice.choice([20, 200, 700])) for _ in range(40)]
     for block in blocks:
@@ -122,10 +129,10 @@ def packet_of(block: bytes) -> MediaPacket:
 
 
 def test_an_ordinary_packet_is_read_within_a_millisecond() -> None:
-    """What a link that loses a fifth sends: up to ten events in a packet."""
+    """What a link that loses a fifth sends: ten events in a packet or so."""
     packets = [packet for packet in PACKETS if len(packet[1]) > HEADER_BYTES]
     blocks = [payload[HEADER_BYTES:] for _, payload in packets]
-    assert 5 <= np.median([count_events(block) or 0 for block in blocks]) <= 10
+    assert 5 <= np.median([count_events(block) or 0 for block in blocks]) <= 12
 
     def usually_ms() -> float:
         taken = [reading_ms(lambda block=block: decode_block(block, 0, 0), 5) for block in blocks]
@@ -139,9 +146,10 @@ def test_an_ordinary_packet_is_read_within_a_millisecond() -> None:
 
 
 def test_a_packet_of_known_events_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [replace(e, codes=(1, 2, 3)) for e in talk(4.0, seed=43) if not e.is_silence][:8]
-    events = [replace(e, index=number) for number, e in enumerate(whole)]
-    packet = packet_of(encode_block(events, [3] * 8))
+    spoken = [e for e in talk(4.0, seed=43) if not e.is_silence][:8]
+    whole = tuple(range(MAX_LAYERS))
+    events = [replace(e, index=number, codes=whole) for number, e in enumerate(spoken)]
+    packet = packet_of(encode_block(events, [MAX_LAYERS] * 8))
     packet = replace(packet, payload=PayloadHeader(0, 0).to_bytes() + packet.payload[HEADER_BYTES:])
     depacketizer = Depacketizer()
     assert len(depacketizer.parse(packet) or []) == 8

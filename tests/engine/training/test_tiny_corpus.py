@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from engine.events import MAX_LAYERS
 from engine.mel import HOP
 from engine.training import recognizer_data
 from engine.training.augment import another_recording
 from engine.training.batches import NONE, Augment, BatchMaker
 from engine.training.codec_net import Codec
 from engine.training.datasets import Corpus
+from engine.training.other_voices import SPEEDS, widen
 from engine.training.recognizer_data import load_examples, prepare_features
 from engine.training.shapes import fit_shapes
 from engine.training.voice import voice_basis
@@ -44,10 +46,10 @@ def test_codes_learn_the_shapes_that_cannot_be_guessed(corpus: Corpus) -> None:
         inputs = codec.events(batch)
         latent = codec.articulation.latents(*inputs)
         _, stages = codec.synthesizer.codebooks.quantise(latent, inputs.ids[:, 0])
-    codes, _ = codec.codes(batch, torch.tensor([0, 1, 3]))
+    codes, _ = codec.codes(batch, torch.tensor([0, 1, MAX_LAYERS]))
     assert not codes[0].any() and codes[1:].any()
-    left = [float((latent - stages[:, :n].sum(1)).square().mean()) for n in range(4)]
-    assert left[3] < left[2] < left[1] < 0.6 * left[0]
+    left = [float((latent - stages[:, :n].sum(1)).square().mean()) for n in range(MAX_LAYERS + 1)]
+    assert left == sorted(left, reverse=True) and left[1] < 0.6 * left[0]
 
 
 def test_clips_are_told_as_they_were_recognised_where_that_is_known(corpus: Corpus) -> None:
@@ -61,6 +63,35 @@ def test_clips_are_told_as_they_were_recognised_where_that_is_known(corpus: Corp
     true = np.repeat(corpus.events[clip.id][0], np.diff(corpus.events[clip.id][1]))[:100]
     assert (told == 17).all()
     np.testing.assert_array_equal(batch.labels[0].numpy(), true)
+
+
+def test_copies_are_other_voices_saying_the_same_at_another_speed(corpus: Corpus) -> None:
+    wide = Corpus(corpus.data_dir, corpus.cache_dir)
+    train = wide.select("train")
+    spans = wide.clips[-1].first_frame + wide.clips[-1].frames
+    added = widen(wide, train)
+    assert len(added) == len(train) * len(SPEEDS)
+    assert len(wide.mel) == len(wide.f0) == len(wide.power) > spans
+    for place, n in enumerate(added):
+        copy, clip = wide.clips[n], wide.clips[train[place // len(SPEEDS)]]
+        speed = SPEEDS[place % len(SPEEDS)]
+        assert abs(copy.frames * speed - clip.frames) < 2 and copy.speaker != clip.speaker
+        phonemes, bounds = wide.events[copy.id]
+        assert (np.diff(bounds) > 0).all() and bounds[-1] <= copy.frames
+        assert abs(bounds[-1] * speed - wide.events[clip.id][1][-1]) < 2
+        assert len(phonemes) == len(bounds) - 1
+        pitch = [
+            np.median(track[track > 0])
+            for track in (
+                np.asarray(wide.f0[c.first_frame : c.first_frame + c.frames]) for c in (copy, clip)
+            )
+            if (track > 0).any()
+        ]
+        if len(pitch) == 2:
+            assert pitch[0] / pitch[1] == pytest.approx(speed, rel=0.05)
+    again = Corpus(corpus.data_dir, corpus.cache_dir)
+    assert widen(again, train) == added
+    np.testing.assert_array_equal(again.dvec, wide.dvec)
 
 
 def test_another_recording_moves_the_labels_with_the_sound(
