@@ -27,6 +27,9 @@ def gather_stats(
     plan = worker.near.packetizer.plan
     near_f0 = worker.voice.voice
     active = state in (CallState.ACTIVE, CallState.RECONNECTING)
+    seconds = (now_ms - began_ms) / 1000.0 if active else 0.0
+    if state is CallState.ENDED:
+        seconds = worker.stats.seconds  # as long as it had lasted
     dropped = {f"audio {name}": count for name, count in port.dropped().items()}
     dropped |= {
         "near": worker.near.skipped,
@@ -40,7 +43,7 @@ def gather_stats(
     arms: dict[str, Any] = {"phonemes": counters.phonemes, "opus": counters.opus}
     return CallStats(
         state=state,
-        seconds=(now_ms - began_ms) / 1000.0 if active else 0.0,
+        seconds=seconds,
         arm=switches.arm,
         synthetic=switches.arm == "phonemes",
         muted=switches.muted,

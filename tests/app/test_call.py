@@ -111,6 +111,8 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         one.hang_up().result(10)
         wait_for(lambda: two.state is CallState.ENDED, "the other end to notice")
         assert two.stats().notice == "The other side hung up."
+        time.sleep(0.5)  # stats are gathered a few times more: the call has lasted as long as it did
+        assert two.stats().seconds > 1.0
     assert changes[-1] is CallState.ENDED
     assert two.recording.folder is not None
     samples, _ = soundfile.read(two.recording.folder / "far_phonemes.wav")
