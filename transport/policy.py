@@ -134,14 +134,14 @@ def plan_packets(
     ===================  ======  ======  ========  =======  =========
     link                 age ms  copies  reach ms  codes    wire kb/s
     ===================  ======  ======  ========  =======  =========
-    unknown (at start)   295     4       1200      3 1 0    5.3
-    clean (no loss)      400     1       0         1 1 1    2.3
-    5 % random           360     2       0         2 2 2    3.2
-    10 % random          345     3       0         3 2 2    3.6
-    20 %, 250 ms bursts  430     4       1400      5 3 2    3.3
-    20 % random          305     4       0         4 3 2    4.9
-    30 % random          285     5       0         3 1 1    5.4
-    50 % random          320     8       0         7 3 2    5.3
+    unknown (at start)   295     5       1200      2 1 1 0  5.3
+    clean (no loss)      400     1       0         1 1 1 1  2.4
+    5 % random           360     2       0         2 2 2 2  3.3
+    10 % random          345     3       0         3 2 2 2  3.8
+    20 %, 250 ms bursts  430     4       1400      4 2 2 2  3.3
+    20 % random          305     4       0         3 3 2 2  4.9
+    30 % random          285     5       0         2 1 1 1  5.4
+    50 % random          320     9       0         4 3 2 2  5.4
     ===================  ======  ======  ========  =======  =========
 
     The runs of lost packets that a receiver reports for 250 ms outages are about 400 ms long. The
@@ -191,9 +191,7 @@ def _blend(one: float, other: float, share: float) -> float:
     return one + (other - one) * share
 
 
-def _code_sendings(
-    room_bits: float, sendings: int, loss: float, again: float
-) -> tuple[int, ...]:
+def _code_sendings(room_bits: float, sendings: int, loss: float, again: float) -> tuple[int, ...]:
     """Spend ``room_bits`` of an event on its codes: each sending on the one that gains most."""
     counts = [0] * MAX_LAYERS
     while room_bits >= CODE_BITS:

@@ -49,7 +49,7 @@ class Codec(nn.Module):
         lengths, row = batch.length[real], real.nonzero()[:, :1]
         ticks = torch.arange(MAX_EVENT_TICKS, device=lengths.device)
         where = (batch.first[real][:, None] + ticks).clamp(max=mel.shape[1] - 1)
-        scalars = _known_scalars(batch)[real]
+        scalars = _own_scalars(batch)[real]
         ids = batch.ids[real][:, :2]
         return EventInputs(mel[row, where], lengths, ids, scalars, batch.voice[row[:, 0]])
 
@@ -78,7 +78,7 @@ class Codec(nn.Module):
         return mel.float(), voicing.float(), indices
 
 
-def _known_scalars(batch: Batch) -> Tensor:
+def _own_scalars(batch: Batch) -> Tensor:
     """[B, E, OWN_SCALARS] with the length an event has in the source, not as it is played."""
     scalars = batch.scalars[..., :OWN_SCALARS].clone()
     scalars[..., 0] = (batch.length.clamp(min=1) / 8.0).log()

@@ -35,9 +35,8 @@ with atheris.instrument_imports(
     from transport.depacketizer import WINDOW_EVENTS, Depacketizer
     from transport.payload import MAX_PACKET_EVENTS
 
-from engine.events import CODE_LEVELS, ENERGY_LEVELS, MAX_EVENT_TICKS, PITCH_LEVELS, PhonemeEvent
-from engine.phonemes import N_PHONEMES
-from tests.fuzz.test_fuzz_packets import PACKETS
+from engine.events import PhonemeEvent
+from tests.fuzz.test_fuzz_packets import PACKETS, legal
 from transport.link import MediaPacket
 
 SLOW_S = 0.02  # of CPU time for one packet, with instrumentation
@@ -45,16 +44,7 @@ MOST_PACKETS = 12
 
 
 def check(event: PhonemeEvent) -> None:
-    legal = (
-        event.index >= 0
-        and event.start_tick >= 0
-        and 0 <= event.phoneme < N_PHONEMES
-        and 1 <= event.duration_ticks <= MAX_EVENT_TICKS
-        and all(0 <= p < PITCH_LEVELS for p in event.pitch)
-        and 0 <= event.energy < ENERGY_LEVELS
-        and all(0 <= c < CODE_LEVELS for c in event.codes)
-    )
-    if not legal:
+    if not legal(event):
         raise AssertionError(f"{event} is off its scale")
 
 
