@@ -1,8 +1,9 @@
 """Train the synthesizer on articulation codes; writes ``codec.safetensors``.
 
-The codes are fitted first (``shapes``) and stay. Loss: L1 on normalised log-mel, features of a
-frozen phoneme classifier so that words are not blurred, voicing, the d-vector's distance, and on
-request a patch discriminator. Resumes from its run folder, else from the shipped weights.
+The codes are fitted first (``shapes``) and stay. Loss: L1 on normalised log-mel, how alike the
+envelopes move, features of a frozen phoneme classifier so that words are not blurred, voicing, the
+d-vector's distance, and on request a patch discriminator. Resumes from its run folder, else from
+the shipped weights.
 
     python -m engine.training.codec --data ../shared/speech --cache cache --minutes 60
 """
@@ -29,6 +30,7 @@ from engine.events import MAX_LAYERS
 from engine.training.batches import CROP_TICKS, Augment, Batch, BatchMaker
 from engine.training.codec_net import Codec, export, restore, score
 from engine.training.datasets import Corpus
+from engine.training.envelopes import envelope_correlation
 from engine.training.other_voices import widen
 from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
 from engine.training.precision import half_precision
@@ -45,7 +47,7 @@ JUDGE_RATE = 4e-4
 SCORE_EVERY_S = 240.0
 EMA_DECAY = 0.998
 LAYER_SHARES = (0.3, 0.18, 0.1, 0.1, 0.32)  # of clips spoken with 0 … MAX_LAYERS codes an event
-LOOSENING = 1.02  # the discriminator may cost this much L1; at 1.08 it measurably cost words
+LOOSENING = 1.02  # the discriminator may cost this much; at 1.08 it measurably cost words
 
 
 def train_judge(
@@ -89,6 +91,7 @@ def main() -> None:
         help="share of the time before the discriminator joins in; above 1: never, it cost words",
     )  # fmt: skip
     parser.add_argument("--speaker", type=float, default=0.4, help="weight of the d-vector term")
+    parser.add_argument("--envelope", type=float, default=1.0, help="weight of moving envelopes")
     parser.add_argument("--mse-dtw", type=float, default=0.0, help="weight of the timing-free term")
     parser.add_argument("--install", action="store_true", help="also write assets/models")
     run(parser.parse_args())
@@ -160,10 +163,11 @@ def run(options: argparse.Namespace) -> None:
 
     begin, total = time.monotonic(), 60 * options.minutes
     next_score = min(SCORE_EVERY_S, total / 4)
-    best = _best_known(
-        options.out, lambda known: score(known.to(device), judge, maker, held_out, device)
-    )
-    print(f"before: mean L1 {best:.4f}", flush=True)
+    def distance(known: Codec) -> float:
+        return _distance(score(known.to(device), judge, maker, held_out, device), options.envelope)
+
+    best = _best_known(options.out, distance)
+    print(f"before: distance {best:.4f}", flush=True)
     while (spent := time.monotonic() - begin) < total:
         progress = (spent_before + spent) / (spent_before + total)
         warm = min(1.0, (step + 1) / 100)
@@ -172,8 +176,8 @@ def run(options: argparse.Namespace) -> None:
         batch = maker.make(draw(), rng, Augment()).to(device)
         with half_precision(device):
             parts = _step(codec, judge, patch, batch, main_opt, patch_opt,
-                          progress >= options.adversarial_from, options.mse_dtw,
-                          talker if step % 2 else None, options.speaker)  # fmt: skip
+                          progress >= options.adversarial_from, options,
+                          talker if step % 2 else None)  # fmt: skip
         with torch.no_grad():
             decay = min(EMA_DECAY, (1 + step) / (10 + step))
             for slow, fast in zip(ema.parameters(), codec.parameters(), strict=True):
@@ -204,7 +208,7 @@ def run(options: argparse.Namespace) -> None:
 def _step(
     codec: Codec, judge: PhonemeJudge, patch: PatchJudge, batch: Batch,
     main_opt: torch.optim.Optimizer, patch_opt: torch.optim.Optimizer,
-    adversarial: bool, mse_dtw: float, talker: SpeakerJudge | None, speaker: float,
+    adversarial: bool, weights: argparse.Namespace, talker: SpeakerJudge | None,
 ) -> dict[str, float]:  # fmt: skip
     """One update of the codec, and of the discriminator when it takes part."""
     net = codec.synthesizer
@@ -221,12 +225,18 @@ def _step(
         "feature": feature.item(),
         "ce": entropy.item(),
     }
-    if mse_dtw:
+    if weights.envelope:
+        with torch.autocast(mel.device.type, enabled=False):
+            logs = mel * net.mel_std + net.mel_mean
+            alike = envelope_correlation(logs, batch.mel, batch.mask)
+        loss = loss + weights.envelope * (1 - alike)
+        parts["envelope"] = alike.item()
+    if weights.mse_dtw:
         from engine.training.timing import timing_distance
 
         shown = batch.mask[:, ::2, None]
         timing = timing_distance(mel[:, ::2] * shown, target[:, ::2] * shown, reach=8)
-        loss = loss + mse_dtw * timing
+        loss = loss + weights.mse_dtw * timing
         parts["dtw"] = timing.item()
     long = batch.mask[:, CROP_TICKS - 60] > 0
     if talker is not None and bool(long.any()):
@@ -235,7 +245,7 @@ def _step(
         with torch.autocast(mel.device.type, enabled=False):
             logs = mel[rows] * net.mel_std + net.mel_mean
             distance = talker(logs, batch.mel[rows], batch.speaker[rows], first)
-        loss = loss + speaker * distance
+        loss = loss + weights.speaker * distance
         parts["speaker"] = distance.item()
     if adversarial:
         # Half of the clips and half of their length: the discriminator must stay cheap.
@@ -301,27 +311,31 @@ def _log(path: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def _best_known(run_dir: Path, score_of: Callable[[Codec], dict[str, float]]) -> float:
-    """Mean L1 of the better of the run's and the shipped weights, infinite where none fit."""
+def _best_known(run_dir: Path, distance: Callable[[Codec], float]) -> float:
+    """Of the better of the run's and the shipped weights, infinite where none fit."""
     best = float("inf")
     for directory in (run_dir, MODELS_DIR):
         known = Codec()
         with contextlib.suppress(WeightsError):
             if not restore(known, load_weights("codec", directory)[0]):
-                best = min(best, _mean_l1(score_of(known)))
+                best = min(best, distance(known))
     return best
 
 
-def _mean_l1(scores: dict[str, float]) -> float:
-    return float(np.mean([scores[f"l1_{k}"] for k in range(MAX_LAYERS + 1)]))
+def _distance(scores: dict[str, float], envelope: float) -> float:
+    """What the frames cost by the loss, mean over 0 … MAX_LAYERS codes."""
+    each = [
+        scores[f"l1_{k}"] + envelope * (1 - scores[f"envelope_{k}"]) for k in range(MAX_LAYERS + 1)
+    ]
+    return float(np.mean(each))
 
 
 def _keep(
     ema: Codec, scores: dict[str, float], step: int, best: float, options: argparse.Namespace
 ) -> float:
-    """Write the weights unless they got worse than the best L1 so far, what training began with
+    """Write the weights unless they got worse than the best so far, what training began with
     included; a discriminator may cost some of it."""
-    mean = _mean_l1(scores)
+    mean = _distance(scores, options.envelope)
     if mean > best * (LOOSENING if options.adversarial_from < 1 else 1.0):
         return best
     metadata = {"step": step, "scores": scores, "data": "see assets/models/codec.md"}

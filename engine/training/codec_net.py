@@ -18,6 +18,7 @@ from engine.event_scalars import OWN_SCALARS
 from engine.events import CODE_LEVELS, MAX_EVENT_TICKS, MAX_LAYERS
 from engine.synthesizer import SynthesizerNet
 from engine.training.batches import NONE, Batch, BatchMaker
+from engine.training.envelopes import envelope_correlation
 from engine.training.perceptual import PhonemeJudge, masked_l1
 
 SHARED = ("codebooks.", "mel_")  # of both networks, stored once
@@ -115,7 +116,8 @@ def restore(codec: Codec, tensors: dict[str, Tensor]) -> list[str]:
 def score(
     codec: Codec, judge: PhonemeJudge, maker: BatchMaker, clips: list[int], device: torch.device
 ) -> dict[str, float]:
-    """L1 and judged frame accuracy by layer on held-out clips, codebook perplexity."""
+    """L1, correlation of envelopes and judged frame accuracy by layer on held-out clips, codebook
+    perplexity."""
     codec.eval()
     rng = np.random.default_rng(7)
     batches = [
@@ -124,19 +126,22 @@ def score(
     out: dict[str, float] = {}
     net = codec.synthesizer
     for layer in range(MAX_LAYERS + 1):
-        losses, right, frames, seen = [], 0.0, 0.0, []
+        losses, alike, right, frames, seen = [], [], 0.0, 0.0, []
         for batch in batches:
             layers = torch.full((len(batch.mel),), layer, device=device)
             mel, _, indices = codec(batch, layers)
             losses.append(
                 float(masked_l1(mel, (batch.mel - net.mel_mean) / net.mel_std, batch.mask))
             )
+            logs = mel * net.mel_std + net.mel_mean
+            alike.append(float(envelope_correlation(logs, batch.mel, batch.mask)))
             half = batch.mask[:, ::2].bool()
             guess = judge(mel)[0].argmax(-1)
             right += float((guess == batch.labels[:, ::2])[half].sum())
             frames += float(half.sum())
             seen.append(indices)
         out[f"l1_{layer}"] = float(np.mean(losses))
+        out[f"envelope_{layer}"] = float(np.mean(alike))
         out[f"acc_{layer}"] = right / frames
         if layer:
             counts = torch.bincount(torch.cat(seen)[:, layer - 1], minlength=CODE_LEVELS).double()
