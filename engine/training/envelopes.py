@@ -45,8 +45,8 @@ def envelope_correlation(log_mel: Tensor, target: Tensor, mask: Tensor) -> Tenso
     if log_mel.shape != target.shape or log_mel.shape[2] != N_MELS or log_mel.shape[1] < PIECE_TICKS:
         raise ValueError(f"Two [B, T, {N_MELS}] of at least {PIECE_TICKS} frames are needed.")
     bands = torch.as_tensor(_bands(), device=log_mel.device)
-    loud = target.logsumexp(2)
-    heard = (loud > loud.amax(1, keepdim=True) - AUDIBLE) & (mask > 0)
+    loud = target.logsumexp(2).masked_fill(mask == 0, -torch.inf)
+    heard = loud > loud.amax(1, keepdim=True) - AUDIBLE
     pieces = []
     for logs in (log_mel, target):
         amplitude = ((2 * logs.clamp(max=5.0)).exp() @ bands + FLOOR**2).sqrt()
