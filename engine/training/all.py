@@ -40,12 +40,22 @@ class Stage:
     """Loading and scoring on one core, which its ``--minutes`` do not count."""
     first: tuple[tuple[str, float], ...] = ()
     """Options that hold minutes of their own, and the part of the stage's time they may take."""
+    module: str = ""
+    """Of ``engine.training``, where it is not called as the stage is."""
+    options: tuple[str, ...] = ()
+    """What only this stage is told."""
+
+    @property
+    def module_name(self) -> str:
+        return f"engine.training.{self.module or self.name}"
 
 
 STAGES = (
     Stage("ngram", 0.02, "phoneme language model", frozenset({"cache", "install"})),
-    Stage("recognizer", 0.31, "speech → phonemes; most errors of the codec begin here",
+    Stage("recognizer", 0.2, "speech → phonemes; most errors of the codec begin here",
           besides_s=25.0),
+    Stage("recognizer_second", 0.11, "the other half of the recogniser", besides_s=25.0,
+          module="recognizer", options=("--member", "1", "--sequence-from", "2")),
     Stage("align", 0.05, "when phonemes were spoken, and what the recogniser hears",
           frozenset({"cache", "minutes"}), besides_s=8.0),
     Stage("event_odds", 0.06, "how likely events are: the bits they cost",
@@ -92,7 +102,8 @@ def told_minutes(stage: Stage, minutes: float) -> list[str]:
 
 def command_of(stage: Stage, arguments: argparse.Namespace, minutes: float) -> list[str]:
     """The command line of one stage. One that cannot ``--install`` writes there by itself."""
-    command = [sys.executable, "-m", f"engine.training.{stage.name}", "--data", str(arguments.data)]
+    command = [sys.executable, "-m", stage.module_name, "--data", str(arguments.data)]
+    command += stage.options
     if "cache" in stage.takes:
         command += ["--cache", str(arguments.cache)]
     if "minutes" in stage.takes:
@@ -189,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         if parsed.dry_run:
             total -= minutes
             continue
-        if importlib.util.find_spec(f"engine.training.{stage.name}") is None:
+        if importlib.util.find_spec(stage.module_name) is None:
             print(f"{stage.name}: this installation has no such stage")
             return 1
         code = subprocess.run(command, check=False).returncode

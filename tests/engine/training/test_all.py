@@ -55,7 +55,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     monkeypatch.setattr(driver.subprocess, "run", pretend)
     monkeypatch.setattr(driver, "prepare", lambda data, cache, workers: None)
     monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: True)
-    names = [stage.name for stage in driver.STAGES]
+    names = [stage.module_name.rsplit(".", 1)[1] for stage in driver.STAGES]
     assert driver.main(options(data, "--minutes", "10")) == 1
     stopped = names.index("voice") + 1
     assert ran == names[:stopped]
@@ -76,9 +76,10 @@ def test_what_one_takes_longer_the_others_get_less(
     now_s, told = [0.0], {}
     slow = {"prepare": 300.0, "recognizer": 600.0}
     besides_s = {stage.name: stage.besides_s for stage in driver.STAGES}
+    names = iter(besides_s)
 
     def pretend(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        stage = command[2].rsplit(".", 1)[1]
+        stage = next(names)
         minutes = {o: float(command[command.index(o) + 1]) for o in command if "minutes" in o}
         told[stage] = sum(minutes.values())
         now_s[0] += slow.get(stage, 60 * told[stage] + besides_s[stage])
@@ -134,9 +135,21 @@ def test_the_command_passes_everything_on(data: Path) -> None:
     assert "--out" not in driver.command_of(by_name["tables"], parsed, 0.0)
 
 
+def test_both_networks_of_the_recogniser_are_trained_apart(data: Path) -> None:
+    parsed = driver.parse(options(data, "--install"))
+    first, second = (
+        driver.command_of(stage, parsed, 3.0)
+        for stage in driver.chosen_stages("recognizer,recognizer_second")
+    )
+    assert first[2] == second[2] == "engine.training.recognizer"
+    assert "--member" not in first and second[second.index("--member") + 1] == "1"
+    assert first[first.index("--out") + 1] != second[second.index("--out") + 1]
+
+
 @pytest.mark.parametrize("stage", driver.STAGES, ids=lambda stage: stage.name)
 def test_every_stage_is_there_and_takes_what_it_is_given(stage: driver.Stage, data: Path) -> None:
     command = driver.command_of(stage, driver.parse(options(data, "--install")), 1.0)
-    source = (Path(driver.__file__).parent / f"{stage.name}.py").read_text(encoding="utf-8")
+    name = stage.module_name.rsplit(".", 1)[1]
+    source = (Path(driver.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     for option in (word for word in command if word.startswith("--")):
         assert f'"{option}"' in source
