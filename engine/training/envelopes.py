@@ -15,7 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.mel import F_MAX_HZ, N_MELS, SAMPLE_RATE_HZ, WINDOW, mel_filterbank
+from engine.mel import (
+    F_MAX_HZ,
+    HOP,
+    LOG_FLOOR,
+    N_MELS,
+    SAMPLE_RATE_HZ,
+    WINDOW,
+    mel_filterbank,
+)
 
 PIECE_TICKS = 38  # 384 ms
 PIECE_STEP = 6
@@ -59,3 +67,15 @@ def envelope_correlation(log_mel: Tensor, target: Tensor, mask: Tensor) -> Tenso
     judged = heard.unfold(1, PIECE_TICKS, PIECE_STEP).float()
     judged = judged * (judged.mean(2, keepdim=True) > 0.5)
     return (alike * judged).sum() / judged.sum().clamp(min=1.0)
+
+
+def log_mel_of(pcm: Tensor) -> Tensor:
+    """``engine.mel.log_mel`` of a batch, with a gradient: [B, N] → [B, N // HOP, N_MELS]."""
+    window = torch.hann_window(WINDOW, device=pcm.device)
+    spectrum = torch.stft(
+        pcm, WINDOW, HOP, window=window, center=True, pad_mode="constant", return_complex=True
+    )
+    magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-12) * (2.0 / window.sum())
+    filters = torch.as_tensor(mel_filterbank(), device=pcm.device)
+    logs = (filters @ magnitude).clamp(min=LOG_FLOOR).log()
+    return logs.transpose(1, 2)[:, : pcm.shape[1] // HOP]

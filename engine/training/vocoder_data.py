@@ -1,8 +1,8 @@
 """Training segments for the vocoder: true frames, the same frames made to look predicted, PCM.
 
 Reads the feature cache through memory maps and draws segments of the train split by source share;
-rows of split ``dev`` are handed out only by name. Every random choice comes from the generator
-the caller seeds.
+readers held out of it and rows of split ``dev`` are never drawn. Every random choice comes from the
+generator the caller seeds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from engine.errors import SottovoceError
 from engine.mel import HOP
 from engine.source_filter import LEAD, SEGMENT, SUBHOP, pitch_track, pulse_train
 from engine.training.predicted import PredictedFrames
+from engine.training.recognizer_data import VALIDATION_CLIPS
 
 F32 = NDArray[np.float32]
 
@@ -68,6 +70,13 @@ class FeatureCache:
             for i, name in enumerate(ids)
             if name in rows
         ]
+
+    def held_out(self) -> list[Clip]:
+        """The tuning readers of all trainers; of a corpus without so many, its ``dev`` clips."""
+        native = [c for c in self.clips if c.split == "train" and c.source == "librispeech"]
+        if len(native) > VALIDATION_CLIPS:
+            return native[-VALIDATION_CLIPS:]
+        return [c for c in self.clips if c.split == "dev"]
 
     def read(self, start: int, frames: int) -> tuple[F32, F32, F32]:
         """Returns pcm [frames * HOP] float32, mel [frames, 80] float32, f0 [frames] float32."""
@@ -127,6 +136,21 @@ def excite(f0_hz: F32, rng: np.random.Generator) -> F32:
     return np.pad(rows, ((0, 0), (LEAD, 0)))[:, :kept].astype(np.float32)
 
 
+class Segments(NamedTuple):
+    """B segments to train on."""
+
+    pcm: Tensor
+    """[B, N]"""
+    mel: Tensor
+    """[B, T, N_MELS]"""
+    f0_hz: Tensor
+    """[B, T]"""
+    draws: list[Tensor]
+    """Two excitations, [B, 4, M] each."""
+    true: Tensor
+    """[B] whether the frames are the sound's own, and not predicted."""
+
+
 class Batches:
     """Random training segments of the train split, by source share."""
 
@@ -137,7 +161,12 @@ class Batches:
         predicted: PredictedFrames | None = None,
     ) -> None:
         self.cache, self.rng, self.predicted = cache, rng, predicted
-        usable = [c for c in cache.clips if c.split == "train" and c.frames > SEGMENT_FRAMES + 2]
+        held_out = set(cache.held_out())
+        usable = [
+            c
+            for c in cache.clips
+            if c.split == "train" and c.frames > SEGMENT_FRAMES + 2 and c not in held_out
+        ]
         self.by_source = {s: [c for c in usable if c.source == s] for s in SOURCE_SHARES}
         self.sources = [s for s, clips in self.by_source.items() if clips]
         if not self.sources:
@@ -167,30 +196,30 @@ class Batches:
         rows = slice(first, first + SEGMENT_FRAMES)
         return pcm, predicted.mel[rows].astype(np.float32), predicted.f0_hz[rows]
 
-    def draw(
-        self, device: torch.device, batch: int = BATCH
-    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-        """Returns pcm [B, N], mel [B, T, 80], f0 [B, T] and two excitation draws [B, 4, M]."""
-        rows: list[tuple[F32, ...]] = []
+    def draw(self, device: torch.device, batch: int = BATCH) -> Segments:
+        """``batch`` segments, none of them a pause."""
+        rows: list[tuple[F32 | np.float32, ...]] = []
         for _ in range(MAX_DRAWS * batch):
             if len(rows) == batch:
                 break
             if self.predicted is not None and self.rng.random() < PREDICTED_SHARE:
                 pcm, mel, f0 = self._predicted_segment(self.predicted)
-                roughen = False
+                true = False
             else:
                 pcm, mel, f0 = self._true_segment()
-                roughen = self.rng.random() < 0.5
+                true = True
             if mel.mean() < QUIET_MEL:
                 continue
             gain = float(self.rng.uniform(-6.0, 6.0)) * np.log(10.0) / 20.0
             pcm, mel = pcm * np.exp(gain), mel + gain
-            if roughen:
+            if true and self.rng.random() < 0.5:
                 mel, f0 = blur(mel, f0, self.rng)
             kept = pcm[: (SEGMENT_FRAMES - 1) * HOP]
-            rows.append((kept, mel, f0, excite(f0, self.rng), excite(f0, self.rng)))
+            own = np.float32(true)
+            rows.append((kept, mel, f0, excite(f0, self.rng), excite(f0, self.rng), own))
         if not rows:
             raise SottovoceError("The cache holds nothing but pauses: check its pcm.npy.")
         columns = [np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)]
         stacked = [torch.from_numpy(column).to(device) for column in columns]
-        return stacked[0], stacked[1], stacked[2], stacked[3:]
+        sound, frames, pitch, *draws, own_frames = stacked
+        return Segments(sound, frames, pitch, draws, own_frames > 0)

@@ -15,8 +15,10 @@ from engine.mel import HOP, log_mel
 from engine.source_filter import NOISE_READING, SourceFilter, pulse_train
 from engine.training import vocoder as vocoder_training
 from engine.training.discriminator import Discriminator
+from engine.training.predicted import PredictedFrames
+from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.vocoder import energy_distance, synthesise, train
-from engine.training.vocoder_data import Batches, FeatureCache, blur, bridge_gaps, excite
+from engine.training.vocoder_data import Batches, Clip, FeatureCache, blur, bridge_gaps, excite
 from engine.vocoder import Vocoder, VocoderState, _noise_table
 
 
@@ -43,12 +45,59 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path, cache
 
 
+def options(data: tuple[Path, Path], **given: object) -> argparse.Namespace:
+    """What a run of a few steps is told."""
+    usual: dict[str, object] = {
+        "data": str(data[0]), "cache": str(data[1]), "out": str(data[0] / "run"),
+        "minutes": 0.001, "rate": 1e-3, "adversarial": 0.0, "envelope": 1.0, "batch": 2,
+        "device": "cpu", "threads": 1, "seed": 1, "install": False,
+    }  # fmt: skip
+    return argparse.Namespace(**(usual | given))
+
+
 def test_dev_clips_are_never_drawn(data: tuple[Path, Path]) -> None:
     batches = Batches(FeatureCache(*data), np.random.default_rng(1))
     assert batches.sources == ["kathleen"]
-    pcm, mel, f0, draws = batches.draw(torch.device("cpu"), batch=3)
-    assert pcm.shape == (3, 63 * HOP) and mel.shape == (3, 64, 80) and f0.shape == (3, 64)
-    assert [draw.shape[:2] for draw in draws] == [(3, 4), (3, 4)]
+    drawn = batches.draw(torch.device("cpu"), batch=3)
+    assert drawn.pcm.shape == (3, 63 * HOP) and drawn.mel.shape == (3, 64, 80)
+    assert drawn.f0_hz.shape == (3, 64) and drawn.true.tolist() == [True] * 3
+    assert [draw.shape[:2] for draw in drawn.draws] == [(3, 4), (3, 4)]
+
+
+def test_readers_held_out_are_never_drawn(data: tuple[Path, Path]) -> None:
+    cache = FeatureCache(*data)
+    cache.clips = [Clip(n * 2, 600, "librispeech", "train") for n in range(VALIDATION_CLIPS + 3)]
+    batches = Batches(cache, np.random.default_rng(1))
+    assert cache.held_out() == cache.clips[3:]
+    assert batches.by_source["librispeech"] == cache.clips[:3]
+
+
+def test_what_prediction_blurred_need_not_come_back(
+    data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments whose frames are predicted take no part in the energy distance."""
+    cache = FeatureCache(*data)
+    predicted = PredictedFrames(
+        np.asarray(cache.mel[:500], np.float16), np.asarray(cache.f0[:500], np.float32),
+        np.array([0]), np.array([500]),
+    )  # fmt: skip
+    monkeypatch.setattr("engine.training.vocoder_data.PREDICTED_SHARE", 0.5)
+    batches = Batches(cache, np.random.default_rng(1), predicted)
+    drawn = batches.draw(torch.device("cpu"), batch=12)
+    assert 0 < int(drawn.true.sum()) < 12
+    run = vocoder_training.Run(options(data, envelope=1.0))
+    run.batches = batches
+    seen: list[int] = []
+    measure = vocoder_training.energy_distance
+
+    def count(truth: torch.Tensor, one: torch.Tensor, two: torch.Tensor) -> object:
+        seen.append(len(truth))
+        return measure(truth, one, two)
+
+    monkeypatch.setattr(vocoder_training, "energy_distance", count)
+    monkeypatch.setattr(batches, "draw", lambda *_: drawn)
+    run.advance(1e-4)
+    assert seen == [int(drawn.true.sum())]
 
 
 def test_a_missing_cache_says_what_to_check(tmp_path: Path) -> None:
@@ -59,16 +108,13 @@ def test_a_missing_cache_says_what_to_check(tmp_path: Path) -> None:
 def test_training_writes_a_checkpoint_and_resumes_from_it(
     data: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = argparse.Namespace(
-        data=str(data[0]), cache=str(data[1]), out=str(data[0] / "run"), minutes=0.001, rate=1e-3,
-        adversarial=0.1, batch=2, device="cpu", threads=1, seed=1, install=False,
-    )  # fmt: skip
+    arguments = options(data, adversarial=0.1)
     train(arguments)
     first = torch.load(data[0] / "run" / "last.pt", weights_only=True)["step"]
     train(arguments)
     second = torch.load(data[0] / "run" / "last.pt", weights_only=True)["step"]
     assert second > first
-    assert capsys.readouterr().out.count("dev energy") == 2
+    assert capsys.readouterr().out.count("held out: energy") == 2
     curve = (data[0] / "run" / "curve.csv").read_text().splitlines()
     assert curve[0].startswith("step,") and len(curve) == 3
 
@@ -78,12 +124,9 @@ def test_what_ships_is_never_replaced_by_something_worse(
     data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, shipped: float, installs: bool
 ) -> None:
     installed: list[object] = []
-    monkeypatch.setattr(vocoder_training, "shipped_distance", lambda *_: shipped)
+    monkeypatch.setattr(vocoder_training, "shipped_cost", lambda *_: shipped)
     monkeypatch.setattr(vocoder_training, "install", lambda *given: installed.append(given))
-    arguments = argparse.Namespace(
-        data=str(data[0]), cache=str(data[1]), out=str(data[0] / "run"), minutes=0.001, rate=1e-3,
-        adversarial=0.0, batch=2, device="cpu", threads=1, seed=1, install=True,
-    )  # fmt: skip
+    arguments = options(data, install=True)
     train(arguments)
     assert bool(installed) is installs
 
@@ -120,6 +163,29 @@ def test_the_streaming_vocoder_equals_the_trained_one() -> None:
     middle = slice(30 * HOP, 55 * HOP)
     shifted = streamed[late:][middle]
     np.testing.assert_allclose(shifted, whole[0].numpy()[middle], atol=1e-5)
+
+
+def test_the_clear_sound_is_what_the_stream_plays_of_voiced_speech() -> None:
+    network = SourceFilter().eval()
+    rng = np.random.default_rng(4)
+    mel = rng.normal(-5.0, 0.5, (60, 80)).astype(np.float32)
+    f0 = np.full(60, 120.0, np.float32)
+    vocoder = Vocoder(network)
+    streamed, _ = vocoder.step(AcousticFrames(mel, f0), vocoder.initial_state())
+    draw = torch.from_numpy(excite(f0, rng))[None]
+    with torch.no_grad():
+        plain, clear = synthesise(
+            network, torch.from_numpy(mel)[None], torch.from_numpy(f0)[None], [draw], clear=True
+        )
+    late = Vocoder.LOOKAHEAD_FRAMES * HOP
+    middle = slice(20 * HOP, 55 * HOP)
+    heard, breathy, played = (
+        log_mel(np.asarray(sound, np.float32)[middle]).mean(0)
+        for sound in (clear[0].numpy(), plain[0].numpy(), streamed[late:])
+    )
+    # Pulses and noise are drawn anew, so only mean spectra agree; breath is told most at the top.
+    assert abs(breathy[-1] - played[-1]) > 0.3
+    assert abs(heard[-1] - played[-1]) < 0.05
 
 
 def test_an_untrained_network_already_keeps_the_level() -> None:

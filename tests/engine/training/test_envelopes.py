@@ -9,7 +9,7 @@ import torch
 from engine import metrics
 from engine.events import Pcm
 from engine.mel import N_MELS, SAMPLE_RATE_HZ, log_mel
-from engine.training.envelopes import PIECE_TICKS, envelope_correlation
+from engine.training.envelopes import PIECE_TICKS, envelope_correlation, log_mel_of
 
 pytest.importorskip("pystoi")
 
@@ -71,6 +71,16 @@ def test_a_few_steps_uphill_move_envelopes_together(speech: Pcm) -> None:
         with torch.no_grad():
             said += 0.3 * slope / slope.abs().max().clamp(min=1e-9)
     assert envelope_correlation(said, target, mask) > before + 0.2
+
+
+def test_frames_with_a_gradient_are_the_frames_of_the_engine(speech: Pcm) -> None:
+    batch = torch.from_numpy(np.stack([speech, 0.1 * speech]))
+    batch.requires_grad_(True)
+    frames = log_mel_of(batch)
+    for row, sound in zip(frames.detach().numpy(), batch.detach().numpy(), strict=True):
+        np.testing.assert_allclose(row, log_mel(sound), atol=0.01)
+    (slope,) = torch.autograd.grad(frames.sum(), batch)
+    assert torch.isfinite(slope).all() and float(slope.abs().max()) > 0
 
 
 def test_other_shapes_are_refused() -> None:
