@@ -99,11 +99,14 @@ def test_silence_and_garbage_have_no_voice(sound: str) -> None:
 
 
 def test_a_reset_forgets_the_talker() -> None:
-    pcm, encoder = any_speech(3.0), VoiceEncoder()
-    before = encoder.push(pcm)
-    encoder.reset()
-    assert encoder.push(np.zeros(1600, np.float32)) is None
-    assert before is not None
+    pcm = any_speech(3.0)
+    another = pcm[::-1].copy()
+    used, unaware, fresh = VoiceEncoder(), VoiceEncoder(), VoiceEncoder()
+    assert used.push(pcm) is not None and unaware.push(pcm) is not None
+    used.reset()
+    expected = fresh.push(another)
+    assert expected is not None and used.push(another) == expected
+    assert unaware.push(another) != expected  # which it would not be had it remembered nothing
 
 
 def test_the_mean_pitch_travels_with_the_voice() -> None:
