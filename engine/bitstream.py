@@ -8,17 +8,18 @@ two directions cannot drift apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor, log2
 from typing import Any, Protocol
 
 import constriction
 import numpy as np
 
 from engine.errors import SottovoceError
-from engine.event_odds import EventNetwork, EventOdds, default_network
+from engine.event_odds import EventNetwork, default_network
+from engine.event_reader import EventOdds
 from engine.events import (
     CODE_LEVELS,
     ENERGY_LEVELS,
@@ -41,6 +42,7 @@ MAX_EVENT_BYTES = 30  # the costliest event takes about 230 bits
 MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * MAX_EVENT_BYTES
 KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing new
 _CODE_FIELDS = tuple(f"code_{layer + 1}" for layer in range(MAX_LAYERS))
+_NO_CODES = (0,) * MAX_LAYERS
 _WORD_BYTES = 4
 _BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
@@ -84,7 +86,7 @@ class BitCounter:
         return symbol
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        self._add(field, math.log2(levels))
+        self._add(field, log2(levels))
         return symbol
 
     def _add(self, field: str, bits: float) -> None:
@@ -167,14 +169,15 @@ class _Reader:
 
     def code(self, field: str, odds: Odds, symbol: int) -> int:
         symbol = self._decode(odds.model)
-        self.total_bits += odds.bits(symbol)
+        costs = odds.costs
+        self.total_bits += costs[symbol] if costs else odds.bits(symbol)
         if self.total_bits >= self._end_bits:  # no use in reading on
             raise _OverrunError
         return symbol
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         symbol = self._decode(constriction.stream.model.Uniform(levels))
-        self.total_bits += math.log2(levels)
+        self.total_bits += log2(levels)
         return symbol
 
 
@@ -185,7 +188,7 @@ def _decoder(data: bytes) -> Any:
 
 
 def _shortest_bytes(information_bits: float) -> int:
-    return math.floor(information_bits / 8)
+    return floor(information_bits / 8)
 
 
 @dataclass(slots=True)
@@ -200,12 +203,13 @@ class _Context:
     layers: int = NO_LAYERS
     """Of the newest event that was no silence."""
 
-    def read(self, event: PhonemeEvent, hole: bool) -> None:
+    def read(self, event: PhonemeEvent) -> None:
         """``event`` is known: what follows depends on it."""
-        e = event
-        self.odds.advance(e.phoneme, hole, e.duration_ticks, e.voiced, e.energy, e.pitch)
-        self.end_tick, self.before = e.end_tick, e
-        if not e.is_silence:
+        e, start_tick, ticks = event, event.start_tick, event.duration_ticks
+        hole = self.before is not None and start_tick > self.end_tick
+        self.odds.advance(e.phoneme, hole, ticks, e.voiced, e.energy, e.pitch)
+        self.end_tick, self.before = start_tick + ticks, e
+        if e.phoneme != SILENCE:
             self.layers = len(e.codes)
 
 
@@ -232,11 +236,13 @@ def walk_block(
     even = bool(coder.code("grid", tables.odds("grid"), int(even)))
     context = _Context(EventOdds(model.network, even), first_tick, 1 + even)
     for event in known[-KNOWN_EVENTS:]:
-        context.read(event, context.before is not None and event.start_tick > context.end_tick)
+        context.read(event)
     context.end_tick, context.before = first_tick, None
     template = PhonemeEvent(first_index, SILENCE, first_tick, 1)
-    walked = []
+    walked: list[PhonemeEvent] = []
     for position in range(count):
+        if walked:
+            context.read(walked[-1])
         event = events[position] if events else template
         walked.append(_walk_event(coder, tables, context, event, first_index + position))
     return walked
@@ -259,9 +265,7 @@ def _walk_event(
         pitch = (first, coder.code("pitch_second", given, event.pitch[1]))
     codes = _walk_codes(coder, tables, context, event, phoneme)
     start_tick = context.end_tick + hole_ticks
-    walked = PhonemeEvent(index, phoneme, start_tick, ticks, voiced, pitch, energy, codes)
-    context.read(walked, hole_ticks > 0)
-    return walked
+    return PhonemeEvent(index, phoneme, start_tick, ticks, voiced, pitch, energy, codes)
 
 
 def _walk_hole(coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent) -> int:
@@ -287,12 +291,11 @@ def _walk_codes(
 ) -> tuple[int, ...]:
     given = int(phoneme == SILENCE), context.layers  # silence carries no codes
     layers = coder.code("layers", tables.odds("layers", given), len(event.codes))
-    codes = event.codes + (0,) * MAX_LAYERS
-    walked = []
-    for layer in range(layers):
-        odds = tables.odds("code", (layer, phoneme))
-        walked.append(coder.code(_CODE_FIELDS[layer], odds, codes[layer]))
-    return tuple(walked)
+    if not layers:
+        return ()
+    codes = event.codes or _NO_CODES
+    fields = zip(_CODE_FIELDS[:layers], tables.of_codes(phoneme), codes, strict=False)
+    return tuple([coder.code(field, odds, code) for field, odds, code in fields])
 
 
 def event_bits(events: Sequence[PhonemeEvent], known: Sequence[PhonemeEvent] = ()) -> list[float]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import ENERGY_LEVELS, MAX_EVENT_TICKS, PITCH_LEVELS
-from engine.phonemes import N_PHONEMES, SILENCE
+from engine.phonemes import N_PHONEMES
 from engine.probability import Odds
 from engine.weights import WeightsError, load_weights
 
@@ -88,28 +88,18 @@ def _offsets(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 _INPUT_ROW: Final = _offsets({name: LEVELS[name] for name in INPUTS})
-_ROW_PHONEME: Final = _INPUT_ROW["phoneme"]
-_ROW_HOLE: Final = _INPUT_ROW["hole"]
-_ROW_DURATION: Final = _INPUT_ROW["duration"] - 1
-_ROW_VOICED: Final = _INPUT_ROW["voiced"]
-_ROW_ENERGY: Final = _INPUT_ROW["energy"]
-_ROW_LOUDER: Final = _INPUT_ROW["louder"] + LARGEST["louder"]
-_ROW_FIRST: Final = _INPUT_ROW["pitch_first"]
-_ROW_SECOND: Final = _INPUT_ROW["pitch_second"]
-_ROW_JUMP: Final = _INPUT_ROW["jump"]
-_ROW_GLIDE: Final = _INPUT_ROW["glide"]
 _HIDDEN: Final = _offsets({n: head.width for n, head in HEADS.items()})
-_GATES: Final = 3 * STATE
-_ONES: Final = np.ones(len(INPUTS), np.float32)
+ALL_HIDDEN: Final = sum(head.width for head in HEADS.values())
+GATES: Final = 3 * STATE
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "begin": (2, STATE),
-        "kind": (2, _GATES),
-        "inputs": (sum(LEVELS[name] for name in INPUTS), _GATES),
-        "matrix": (_GATES + sum(head.width for head in HEADS.values()), STATE),
-        "bias": (_GATES + sum(head.width for head in HEADS.values()),),
+        "kind": (2, GATES),
+        "inputs": (sum(LEVELS[name] for name in INPUTS), GATES),
+        "matrix": (GATES + ALL_HIDDEN, STATE),
+        "bias": (GATES + ALL_HIDDEN,),
         "sigmoid": (2 * CURVE_REACH,),
         "tanh": (2 * CURVE_REACH,),
     }
@@ -124,17 +114,36 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 SHAPES: Final = _shapes()
 
 
-class _Layer(NamedTuple):
+Rows = tuple[NDArray[Any], ...]
+"""A table taken apart: finding a row costs as much as adding it otherwise."""
+
+
+class Layer(NamedTuple):
     """One field's way from the state to its logits, laid out for few operations."""
 
     part: slice
     """Of the matrix' outputs."""
-    known: tuple[F64, ...]
-    """[values, width]: for what is known of the event a row of each is added; the last two things
-    known share a table."""
-    out: F64
+    known: Rows
+    """[width] each: added for what is known of the event besides its phoneme. Of two things known the
+    second changes faster; of nothing there is no row."""
+    out: Rows
     """[..., outputs, 1 + width] in steps of the odds, the bias first. Energy and pitch have one such
     matrix for each level that changes count from, durations one for each kind of block."""
+
+
+class Inputs(NamedTuple):
+    """What the gates get from an event, [gates] a row, in sums that need few additions."""
+
+    begun: tuple[Rows, Rows]
+    """By phoneme and ticks - 1, on ticks and in even blocks: what a voiceless event without a hole
+    before it gives, its energy apart."""
+    energy: Rows
+    """By energy before and energy."""
+    hole: NDArray[np.float32]
+    """What a hole before the event changes."""
+    melody: Rows
+    """By first and second pitch: what voicing changes, the jump apart."""
+    jump: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +156,14 @@ class EventNetwork:
 
     begin: F64
     """[2, STATE] the state before the first event; blocks on ticks, even blocks."""
-    inputs: NDArray[np.float32]
-    """[2 * rows, gates]: for blocks on ticks, then for even ones. Every event has a row of "phoneme",
-    which holds what all events have in common."""
+    inputs: Inputs
     matrix: NDArray[np.float32]
     """[gates and hidden layers, 1 + STATE], the bias first; from states in steps of READ_GRID."""
     sigmoid: F64
     tanh: F64
-    layers: Mapping[str, _Layer]
+    phonemes: Rows
+    """[all hidden layers but the phoneme's]: added when the phoneme is known."""
+    layers: Mapping[str, Layer]
     ngram: NDArray[np.uint8]
     """[43 ** 3, 43] NGRAM_STEPS by history."""
     weights: F64
@@ -174,7 +183,7 @@ def network_of(
     matrix = tensors["matrix"].astype(np.float64) / WEIGHT_GRID
     layers, worst = {}, 0.0
     for n, head in HEADS.items():
-        part = slice(_GATES + _HIDDEN[n], _GATES + _HIDDEN[n] + head.width)
+        part = slice(GATES + _HIDDEN[n], GATES + _HIDDEN[n] + head.width)
         known = [exact[f"known_{n}_{of}"] for of in head.known]
         out, bias = exact[f"out_{n}"] * ODDS_STEPS, exact[f"out_bias_{n}"] * ODDS_STEPS
         # States stay within ±1, so these sums bound whatever a block can lead to.
@@ -183,9 +192,10 @@ def network_of(
         logits = np.abs(out) @ reach + np.abs(bias)
         logits[-1] *= 256 / NGRAM_STEPS if n == "phoneme" else 1
         worst = max(worst, float(logits.max()))
-        layers[n] = _layer(n, part, known, np.column_stack([bias, out]))
-    inputs = _inputs(exact["inputs"], exact["kind"])
-    given = len(INPUTS) * np.abs(inputs).max(0) / CURVE_STEPS
+        layers[n] = _layer(n, part, known[1:], np.column_stack([bias, out]))
+    inputs = exact["inputs"] * CURVE_STEPS
+    kinds = exact["kind"] * CURVE_STEPS + (CURVE_REACH + 0.5)  # truncation rounds
+    given = (len(INPUTS) * np.abs(inputs).max(0) + np.abs(kinds).max(0)) / CURVE_STEPS
     reads = np.abs(matrix).sum(1) + np.abs(exact["bias"])
     reads[: 2 * STATE] += given[: 2 * STATE]
     largest = max(reads.max() * READ_GRID * WEIGHT_GRID, given.max() * STATE_GRID)
@@ -196,13 +206,14 @@ def network_of(
     if weights.min() < 1 or weights.max() > 1 << 40:
         raise WeightsError("Model event_odds.safetensors is damaged: reinstall Sottovoce.")
     matrix = np.column_stack([exact["bias"], matrix / READ_GRID])
-    matrix[:_GATES] *= CURVE_STEPS
+    matrix[:GATES] *= CURVE_STEPS
     return EventNetwork(
         exact["begin"] * STATE_GRID,
-        inputs.astype(np.float32),
+        _inputs(inputs, kinds),
         np.asfortranarray(matrix, np.float32),
         exact["sigmoid"],
         exact["tanh"] * STATE_GRID,
+        tuple(np.column_stack([exact[f"known_{n}_phoneme"] for n in FIELDS[1:]])),
         layers,
         ngram.reshape(-1, N_PHONEMES),
         weights.astype(np.float64),
@@ -210,27 +221,46 @@ def network_of(
     )
 
 
-def _inputs(rows: F64, kind: F64) -> F64:
-    """What the gates get from events, once for each kind of block."""
-    both = np.stack([rows, rows]) * CURVE_STEPS
-    both[:, :N_PHONEMES] += kind[:, None] * CURVE_STEPS + (CURVE_REACH + 0.5)  # truncation rounds
-    return np.concatenate(list(both))
+def _inputs(rows: F64, kinds: F64) -> Inputs:
+    """``rows``: [sum of LEVELS of INPUTS, gates], ``kinds``: [2, gates] what all events give."""
+    of = {name: rows[begin : begin + LEVELS[name]] for name, begin in _INPUT_ROW.items()}
+    begun = of["phoneme"][:, None] + of["duration"] + of["hole"][0] + of["voiced"][0]
+    levels = np.arange(ENERGY_LEVELS)
+    louder = of["louder"][levels - levels[:, None] + LARGEST["louder"]]
+    first = np.arange(PITCH_LEVELS)[:, None]
+    glides = (np.arange(PITCH_LEVELS) - first).clip(-LARGEST["glide"], LARGEST["glide"])
+    glide = of["glide"][glides + LARGEST["glide"]]
+    voiced = of["voiced"][1] - of["voiced"][0]
+    melody = of["pitch_first"][:, None] + of["pitch_second"] + glide + voiced
+    return Inputs(
+        (_rows(begun + kinds[0]), _rows(begun + kinds[1])),
+        _rows(of["energy"] + louder),
+        np.subtract(*of["hole"][::-1]).astype(np.float32),
+        _rows(melody),
+        _rows(of["jump"]),
+    )
 
 
-def _layer(name: str, part: slice, known: list[F64], out: F64) -> _Layer:
-    """``out``: [outputs, 1 + width], the bias first."""
+def _rows(table: F64) -> Rows:
+    """[..., gates] → every row, in order, single precision."""
+    return tuple(table.reshape(-1, table.shape[-1]).astype(np.float32))
+
+
+def _layer(name: str, part: slice, known: list[F64], out: F64) -> Layer:
+    """``known``: besides the phoneme. ``out``: [outputs, 1 + width], the bias first."""
     if len(known) > 1:
-        pairs = known[-2][:, None] + known[-1]
-        known = [*known[:-2], pairs.reshape(-1, pairs.shape[-1])]
+        pairs = known[0][:, None] + known[1]
+        known = [pairs.reshape(-1, pairs.shape[-1])]
+    outs = [out]
     if name == "duration":
-        out = np.stack([out, np.concatenate([out[1::2], 0 * out[1::2]])])
+        outs = [out, out[1::2]]
     elif name == "voiced":
-        out = out[1] - out[0]
+        outs = [out[1] - out[0]]
     elif name != "phoneme":  # values, and changes from the level before
         levels = (len(out) + 1) // 3
-        changes = [out[2 * levels - 1 - start :][:levels] for start in range(levels)]
-        out = out[:levels] + np.stack(changes)
-    return _Layer(part, tuple(known), np.ascontiguousarray(out))
+        values, changes = out[:levels], out[levels:]
+        outs = [values + changes[levels - 1 - start :][:levels] for start in range(levels)]
+    return Layer(part, tuple(known[0]) if known else (), tuple(map(np.ascontiguousarray, outs)))
 
 
 @lru_cache(maxsize=1)
@@ -245,133 +275,3 @@ def default_network() -> EventNetwork:
 def odds_weights() -> NDArray[np.int64]:
     """[ODDS_REACH] made once and shipped, because exponentials may round differently elsewhere."""
     return np.round(2.0**30 * np.exp(-np.arange(ODDS_REACH) / ODDS_STEPS)).astype(np.int64)
-
-
-class EventOdds:
-    """One block's reader: ask for the odds of the fields in order, then ``advance``."""
-
-    def __init__(self, network: EventNetwork, even: bool) -> None:
-        """``even``: every boundary of the block lies on the recogniser's 20 ms grid."""
-        self._net = network
-        self._even = even
-        self._first_row = int(even) * (len(network.inputs) // 2)
-        self._pitch = NO_PITCH
-        self._energy = START_ENERGY
-        self._spoken: tuple[int, ...] = ()
-        self._coarse = np.ones(1 + STATE, np.float32)  # the first stays one, for the bias
-        self._hidden = np.ones(1 + max(head.width for head in HEADS.values()))  # this too
-        self._set_state(network.begin[int(even)])
-
-    def phoneme(self) -> Odds:
-        logits = self._logits(self._net.layers["phoneme"].out, "phoneme")
-        spoken = self._spoken
-        if len(spoken) < 3:
-            return self._odds(logits[:-1])
-        history = (spoken[0] * N_PHONEMES + spoken[1]) * N_PHONEMES + spoken[2]
-        belief = float(logits[-1]) / NGRAM_STEPS
-        return self._odds(logits[:-1] - belief * self._net.ngram[history])
-
-    def duration(self, phoneme: int) -> Odds:
-        """Of ticks - 1, or of half the ticks - 1 in an even block."""
-        layer = self._net.layers["duration"]
-        out = layer.out[1, : MAX_EVENT_TICKS // 2] if self._even else layer.out[0]
-        return self._odds(self._logits(out, "duration", phoneme))
-
-    def voiced(self, phoneme: int, duration_ticks: int) -> Odds:
-        """One of not many: yes is some steps likelier than no."""
-        known = phoneme * MAX_EVENT_TICKS + duration_ticks - 1
-        steps = int(self._logits(self._net.layers["voiced"].out, "voiced", known))
-        steps = min(max(steps, -ODDS_REACH), ODDS_REACH)
-        odds = self._net.two.get(steps)
-        if odds is None:
-            logits = np.array([max(-steps, 0), max(steps, 0)], np.float64)
-            odds = self._net.two.setdefault(steps, self._odds(logits))
-        return odds
-
-    def energy(self, phoneme: int, duration_ticks: int, voiced: bool) -> Odds:
-        out = self._net.layers["energy"].out[self._energy]
-        return self._odds(self._logits(out, "energy", phoneme, 2 * duration_ticks - 2 + voiced))
-
-    def pitch_first(self, phoneme: int, energy: int) -> Odds:
-        start = START_PITCH if self._pitch == NO_PITCH else self._pitch
-        known = energy * LEVELS["last_pitch"] + self._pitch
-        out = self._net.layers["pitch_first"].out[start]
-        return self._odds(self._logits(out, "pitch_first", phoneme, known))
-
-    def pitch_second(self, phoneme: int, duration_ticks: int, first: int) -> Odds:
-        known = (duration_ticks - 1) * LEVELS["jump"] + self._jump(first)
-        out = self._net.layers["pitch_second"].out[first]
-        return self._odds(self._logits(out, "pitch_second", phoneme, known))
-
-    def advance(
-        self,
-        phoneme: int,
-        hole: bool,
-        duration_ticks: int,
-        voiced: bool,
-        energy: int,
-        pitch: tuple[int, int],
-    ) -> None:
-        """The event is told: read it."""
-        begin = self._first_row
-        rows = [
-            begin + _ROW_PHONEME + phoneme,
-            begin + _ROW_HOLE + hole,
-            begin + _ROW_DURATION + duration_ticks,
-            begin + _ROW_VOICED + voiced,
-            begin + _ROW_ENERGY + energy,
-            begin + _ROW_LOUDER + energy - self._energy,
-        ]
-        if voiced:
-            rows += (
-                begin + _ROW_FIRST + pitch[0],
-                begin + _ROW_SECOND + pitch[1],
-                begin + _ROW_JUMP + self._jump(pitch[0]),
-                begin + _ROW_GLIDE + _change("glide", pitch[1] - pitch[0]),
-            )
-            self._pitch = pitch[1]
-        self._energy = energy
-        if phoneme != SILENCE and self._spoken[-1:] != (phoneme,):
-            self._spoken = (*self._spoken[-2:], phoneme)
-        self._step(rows)
-
-    def _step(self, rows: list[int]) -> None:
-        """One step of the gated recurrent unit (Cho et al., 2014)."""
-        net, read, split = self._net, self._read, 2 * STATE
-        given = _ONES[: len(rows)].dot(net.inputs.take(rows, 0))
-        gates = _curve(net.sigmoid, given[:split] + read[:split])
-        fresh = _curve(net.tanh, given[split:] + gates[:STATE] * read[split:_GATES])
-        self._set_state(np.rint(fresh + gates[STATE:] * (self._state - fresh)))
-
-    def _set_state(self, state: F64) -> None:
-        self._state = state
-        np.rint(state * (READ_GRID / STATE_GRID), out=self._coarse[1:], casting="same_kind")
-        self._read: F64 = self._net.matrix.dot(self._coarse).astype(np.float64)
-
-    def _logits(self, out: F64, field: str, *known: int) -> Any:
-        """[...] of the rows of ``out``, in steps of the odds. ``known``: rows of the layer's tables."""
-        layer = self._net.layers[field]
-        width = layer.part.stop - layer.part.start
-        hidden = self._hidden[1 : 1 + width]
-        told = self._read[layer.part]
-        for table, row in zip(layer.known, known, strict=True):
-            told = told + table[row]
-        np.maximum(told, 0.0, out=hidden)
-        return out.dot(self._hidden[: 1 + width])
-
-    def _odds(self, logits: F64) -> Odds:
-        steps = (logits[logits.argmax()] - logits).astype(np.intp)
-        return Odds(self._net.weights.take(steps, mode="clip"))
-
-    def _jump(self, first: int) -> int:
-        return _change("jump", 0 if self._pitch == NO_PITCH else first - self._pitch)
-
-
-def _curve(table: F64, at: F64) -> F64:
-    """A tabulated function between its flat ends; ``at`` in entries."""
-    return table.take(at.astype(np.intp), mode="clip")
-
-
-def _change(name: str, change: int) -> int:
-    largest = LARGEST[name]
-    return min(max(change, -largest), largest) + largest

@@ -42,7 +42,8 @@ def _classes() -> tuple[int, ...]:
 PHONEME_CLASS: Final = _classes()
 """Manner class of each phoneme id: contexts that are too rare by phoneme are counted by class."""
 
-_ONES: Final = np.ones(CODE_LEVELS)
+_ONES: Final = tuple(np.ones(size) for size in range(CODE_LEVELS + 1))
+_Categorical: Final = constriction.stream.model.Categorical
 
 NO_PHONEME: Final = N_PHONEMES  # context of what begins
 NO_CLASS: Final = N_CLASSES
@@ -66,29 +67,30 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
 class Odds:
     """How likely the values of one field are: whole numbers in proportion."""
 
-    __slots__ = ("_model", "_total", "weights")
+    __slots__ = ("costs", "model", "total", "weights")
 
     def __init__(self, weights: NDArray[np.float64]) -> None:
-        """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine divides them alike."""
+        """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine adds them up alike."""
         self.weights = weights
-        self._total = float(weights.dot(_ONES[: len(weights)]))  # twice as fast as a sum
-        self._model: Any = None
+        self.total = float(weights.dot(_ONES[len(weights)]))  # twice as fast as a sum
+        self.model: Any = _Categorical(weights, perfect=False)
+        """The range coder's."""
+        self.costs: list[float] | None = None
+        """What telling each value costs, where ``keep`` was called."""
+
+    def keep(self) -> Odds:
+        """These will be asked for again and again: list what the values cost."""
+        self.costs = np.log2(self.total / self.weights).tolist()
+        return self
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """[S], summing to 1."""
-        return np.asarray(self.weights / self._total)
-
-    @property
-    def model(self) -> Any:
-        """The range coder's."""
-        if self._model is None:
-            self._model = constriction.stream.model.Categorical(self.probabilities, perfect=False)
-        return self._model
+        return np.asarray(self.weights / self.total)
 
     def bits(self, symbol: int) -> float:
         """What telling ``symbol`` costs."""
-        return math.log2(self._total / self.weights.item(symbol))
+        return math.log2(self.total / self.weights.item(symbol))
 
 
 class Tables:
@@ -110,6 +112,7 @@ class Tables:
         self._weights = weights.astype(np.int64)
         self._rows: dict[tuple[str, tuple[int, ...]], Odds] = {}
         self._bits: dict[str, NDArray[np.float64]] = {}
+        self._codes: dict[int, tuple[Odds, ...]] = {}
 
     def odds(self, field: str, context: tuple[int, ...] = ()) -> Odds:
         """How likely the values of ``field`` are in ``context``; built once, then kept."""
@@ -117,8 +120,16 @@ class Tables:
         row = self._rows.get(key)
         if row is None:
             weights = self._weights[self._costs[field][context]]
-            row = self._rows[key] = Odds(weights.astype(np.float64))
+            row = self._rows[key] = Odds(weights.astype(np.float64)).keep()
         return row
+
+    def of_codes(self, phoneme: int) -> tuple[Odds, ...]:
+        """Of all articulation codes of a phoneme, coarse to fine."""
+        rows = self._codes.get(phoneme)
+        if rows is None:
+            rows = tuple(self.odds("code", (layer, phoneme)) for layer in range(MAX_LAYERS))
+            self._codes[phoneme] = rows
+        return rows
 
     def bits(self, field: str) -> NDArray[np.float64]:
         """What every symbol of ``field`` costs in every context, in the field's shape."""

@@ -6,7 +6,6 @@ events that contradict earlier ones are refused. Memory is bounded by ``WINDOW_E
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from engine.bitstream import count_events, decode_block
@@ -21,6 +20,7 @@ from transport.payload import (
 )
 
 WINDOW_EVENTS: Final = 512  # about 45 s: older copies are stale
+SPARE_EVENTS: Final = 32  # how many more are kept before they are tidied away together
 MAX_JUMP_EVENTS: Final = 8192  # 12 minutes of speech: a longer outage is another call
 WANTED_MS: Final = 2500.0  # an event that old is no longer waited for
 
@@ -123,7 +123,7 @@ class Depacketizer:
                 continue
             known = self._known.get(event.index)
             if known is None or len(event.codes) > len(known.codes):
-                placed = replace(event, start_tick=event.start_tick + shift)
+                placed = _later(event, shift)
                 fresh.append(placed)
                 self._known[event.index] = placed
                 if self._newest is None or event.index > self._newest.index:
@@ -137,11 +137,25 @@ class Depacketizer:
         newest = self._newest
         if newest is None:
             return
+        known, oldest = self._known, newest.index - WINDOW_EVENTS
+        acked = max(self._acked_index, oldest - 1)
         stale_tick = newest.end_tick - WANTED_MS / TICK_MS
-        given_up = [i for i, event in self._known.items() if event.start_tick < stale_tick]
-        if given_up:
-            self._acked_index = max(self._acked_index, max(given_up))
-        while self._acked_index + 1 in self._known:
-            self._acked_index += 1
-        for index in [i for i in self._known if i < newest.index - WINDOW_EVENTS]:
-            del self._known[index]
+        for index in range(newest.index, acked, -1):
+            event = known.get(index)
+            if event is not None and event.start_tick < stale_tick:
+                acked = index
+                break
+        while acked + 1 in known:
+            acked += 1
+        self._acked_index = acked
+        if len(known) > WINDOW_EVENTS + SPARE_EVENTS:
+            for index in [i for i in known if i < oldest]:
+                del known[index]
+
+
+def _later(event: PhonemeEvent, ticks: int) -> PhonemeEvent:
+    """``event``, ``ticks`` later; written out because that takes a third of the time."""
+    return PhonemeEvent(
+        event.index, event.phoneme, event.start_tick + ticks, event.duration_ticks, event.voiced,
+        event.pitch, event.energy, event.codes,
+    )  # fmt: skip

@@ -10,18 +10,22 @@ import pytest
 
 from benchmarks.packet_policy import talk
 from engine.event_odds import (
+    CURVE_REACH,
     CURVE_STEPS,
     FIELDS,
+    INPUTS,
+    LARGEST,
+    LEVELS,
     ODDS_STEPS,
     READ_GRID,
     START_ENERGY,
     STATE,
     STATE_GRID,
     WEIGHT_GRID,
-    EventOdds,
     default_network,
     network_of,
 )
+from engine.event_reader import EventOdds
 from engine.events import ENERGY_LEVELS, PhonemeEvent
 from engine.probability import Odds
 from engine.weights import WeightsError, load_weights
@@ -104,6 +108,52 @@ def test_the_order_of_summation_changes_nothing() -> None:
         assert np.array_equal(shuffled, one._read)
         for a, b in zip(odds_of(one, event), odds_of(other, event), strict=True):
             assert np.array_equal(a.weights, b.weights)
+
+
+def test_odds_do_not_depend_on_what_else_was_asked() -> None:
+    """Sums shared by several fields are of the phoneme that is asked about."""
+    one, other = EventOdds(default_network(), False), EventOdds(default_network(), False)
+    for number, event in enumerate(talk(10.0, seed=14)):
+        for wrong in (number % 43, 0):
+            other.duration(wrong)
+            other.energy(wrong, 3, True)
+            other.pitch_second(wrong, 5, 7)
+        for a, b in zip(odds_of(one, event), odds_of(other, event), strict=True):
+            assert np.array_equal(a.weights, b.weights)
+
+
+def test_an_event_gives_the_gates_what_the_trained_rows_add_up_to() -> None:
+    tensors, _, _ = arrays()
+    rows = tensors["inputs"].astype(np.int64)
+    at, begin = {}, 0
+    for name in INPUTS:
+        at[name], begin = begin, begin + LEVELS[name]
+    for even in (False, True):
+        reader, energy, pitch = EventOdds(default_network(), even), START_ENERGY, None
+        for number, e in enumerate(talk(10.0, seed=15)):
+            hole = number % 3 == 0
+            wanted = tensors["kind"][int(even)] + sum(
+                rows[at[name] + value]
+                for name, value in (
+                    ("phoneme", e.phoneme),
+                    ("hole", hole),
+                    ("duration", e.duration_ticks - 1),
+                    ("voiced", e.voiced),
+                    ("energy", e.energy),
+                    ("louder", e.energy - energy + LARGEST["louder"]),
+                )
+            )
+            if e.voiced:
+                first, second = e.pitch
+                jump = 0 if pitch is None else int(np.clip(first - pitch, -12, 12))
+                glide = int(np.clip(second - first, -12, 12))
+                wanted = wanted + rows[at["pitch_first"] + first] + rows[at["jump"] + jump + 12]
+                wanted = wanted + rows[at["pitch_second"] + second] + rows[at["glide"] + glide + 12]
+                pitch = second
+            reader.advance(e.phoneme, hole, e.duration_ticks, e.voiced, e.energy, e.pitch)
+            energy = e.energy
+            given = reader._given_fresh.astype(np.float64) - (CURVE_REACH + 0.5)
+            assert np.array_equal(given * (STATE_GRID // CURVE_STEPS), wanted[2 * STATE :])
 
 
 def arrays() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:

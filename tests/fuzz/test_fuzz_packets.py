@@ -29,7 +29,8 @@ from transport.link import MediaPacket
 from transport.packetizer import Packetizer
 from transport.payload import HEADER_BYTES, MAX_PACKET_EVENTS, PayloadHeader, timestamp_of
 
-LONGEST_MS = 5.0  # for the largest packet there can be: 24 events, 0.08 ms each on a busy machine
+LONGEST_MS = 1.25  # for the largest packet there can be: 20 events, 0.05 ms each
+ORDINARY_MS = 0.8  # ten events or so
 
 
 def real_packets() -> list[tuple[int, bytes]]:
@@ -99,7 +100,7 @@ def test_arbitrary_bytes_never_raise(payload: bytes, stamp: int) -> None:
         assert events is None or all(map(legal, events))
 
 
-def reading_ms(read: Callable[[], object], repeats: int = 7) -> float:
+def reading_ms(read: Callable[[], object], repeats: int = 15) -> float:
     """Processor time of the quickest of some readings: what else the machine does is not counted."""
     taken_s = []
     for _ in range(repeats):
@@ -107,6 +108,17 @@ def reading_ms(read: Callable[[], object], repeats: int = 7) -> float:
         read()
         taken_s.append(time.thread_time() - begun_s)
     return min(taken_s) * 1000.0
+
+
+def least_ms(measure: Callable[[], float], limit_ms: float) -> float:
+    """Measured again while it is too much: others may have the caches for a while."""
+    taken_ms = measure()
+    for _ in range(20):
+        if taken_ms < limit_ms:
+            break
+        time.sleep(0.5)
+        taken_ms = min(taken_ms, measure())
+    return taken_ms
 
 
 def test_no_packet_takes_long_to_read() -> None:
@@ -117,9 +129,12 @@ def test_no_packet_takes_long_to_read() -> None:
     blocks = [longest, too_long, bytes(MAX_BLOCK_BYTES), b"\xff" * 300]
     blocks += [dice.randbytes(dice.choice([20, 200, 700])) for _ in range(40)]
     for block in blocks:
-        payload = PayloadHeader(0, 5).to_bytes() + block
-        packet = MediaPacket("phonemes", 0, 160_000, payload, 0.0)
-        assert reading_ms(lambda packet=packet: Depacketizer().parse(packet)) < LONGEST_MS
+        packet = packet_of(block)
+
+        def parsing_ms(packet: MediaPacket = packet) -> float:
+            return reading_ms(lambda: Depacketizer().parse(packet))
+
+        assert least_ms(parsing_ms, LONGEST_MS) < LONGEST_MS
     assert Depacketizer().parse(packet_of(longest)) is not None
     assert Depacketizer().parse(packet_of(too_long)) is None
 
@@ -138,11 +153,7 @@ def test_an_ordinary_packet_is_read_within_a_millisecond() -> None:
         taken = [reading_ms(lambda block=block: decode_block(block, 0, 0), 5) for block in blocks]
         return float(np.median(taken))
 
-    rounds_ms = [usually_ms()]
-    while rounds_ms[-1] >= 1.0 and len(rounds_ms) < 20:  # others may have the caches for a while
-        time.sleep(0.5)
-        rounds_ms.append(usually_ms())
-    assert min(rounds_ms) < 1.0, rounds_ms
+    assert least_ms(usually_ms, ORDINARY_MS) < ORDINARY_MS
 
 
 def test_a_packet_of_known_events_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
