@@ -26,6 +26,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from app import garbage
 from app.audio import AudioPort
 from app.call_panel import CallPanel
 from app.call_recording import CallRecording
@@ -132,6 +133,7 @@ class Call(CallPanel):
         """The engine worker's life."""
         from app.engine_worker import EngineWorker, pace
 
+        garbage.call_began()
         worker = None
         try:
             self._audio.start()
@@ -139,6 +141,7 @@ class Call(CallPanel):
                 self._switches, self.network, self.recording, self._words, self._clock
             )
             self._worker = worker
+            garbage.call_loaded()
             failures, next_ms = 0, self._clock.now_ms()
             while self._wanted():
                 next_ms = pace(next_ms, self._clock)
@@ -167,6 +170,7 @@ class Call(CallPanel):
                 worker.close()
             self.recording.close()
             self._audio.close()
+            garbage.call_ended()
 
     def _wanted(self) -> bool:
         """Whether to go on: nobody hangs up what a program that ends forgot."""

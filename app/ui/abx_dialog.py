@@ -14,8 +14,9 @@ from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.abx import MAX_TRIALS, AbxSession, Label
 from app.ui.buttons import IconButton, Segments
-from app.ui.form import form_page
+from app.ui.form import FormPage
 from app.ui.theme import theme
+from app.ui.turns import Turns
 from app.ui.view_models import arm_name, tr
 from app.ui.widgets import label, row, set_text
 
@@ -44,8 +45,10 @@ class AbxDialog(QDialog):
         self.setWindowTitle(tr("Blind test"))
         self.setMinimumSize(440, 260)  # the longest words of any language, wrapped
         self._pages = QStackedWidget()
-        for page in (self._intro(), self._trial(), self._result()):
-            self._pages.addWidget(page)
+        self._pages.addWidget(self._intro())
+        # the others in turns of their own: a call is going on
+        later = (self._trial, self._result)
+        self._making = Turns(self, (self._pages.addWidget(make()) for make in later))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.addWidget(self._pages)
@@ -68,7 +71,7 @@ class AbxDialog(QDialog):
             "muted",
             wrap=True,
         )
-        return form_page(
+        return FormPage(
             label(tr("Can you tell them apart?"), "title"),
             words,
             row(label(tr("Trials")), self.count, None),
@@ -89,7 +92,7 @@ class AbxDialog(QDialog):
             button.clicked.connect(lambda _checked=False, key=key: self.answer(key))
             self.answers[key] = button
             choices.append(button)
-        return form_page(
+        return FormPage(
             self._progress,
             label(tr("Hear (keys A, X, B)"), "small"),
             self.ears,
@@ -102,9 +105,10 @@ class AbxDialog(QDialog):
         self._where = label("", "small", wrap=True)
         close = IconButton(tr("Close"), "check", "primary")
         close.clicked.connect(self.accept)
-        return form_page(self._figure, self._words, self._where, row(None, close))
+        return FormPage(self._figure, self._words, self._where, row(None, close))
 
     def start(self) -> None:
+        self._making.finish()
         self.session = AbxSession.start(self.count.value(), self._dice)
         self._pages.setCurrentIndex(1)
         self._next()

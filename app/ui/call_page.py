@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -21,6 +21,7 @@ from app.ui.outside_words import in_user_language
 from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
 from app.ui.theme import theme
+from app.ui.turns import Turns, each
 from app.ui.widgets import GRID
 
 SIDE_UPDATES = 5  # panels beside the call are refreshed four times a second
@@ -33,6 +34,7 @@ class CallPage(QWidget):
         super().__init__()
         self._call: CallControls | None = None
         self._updates = 0
+        self._warming: Turns | None = None
         self.blind = False
         self.remark = ""  # shown while the call itself has nothing to say
         self.header = CallHeader()
@@ -67,7 +69,9 @@ class CallPage(QWidget):
         self.open_details(False)
 
     def _connect(self) -> None:
-        self.header.light.toggled.connect(self.open_details)
+        # queued: a pressed button paints itself at once, and all that changed until then with it
+        queued = Qt.ConnectionType.QueuedConnection
+        self.header.light.toggled.connect(self._follow_light, queued)
         self.details.compare.abx_wanted.connect(self.abx_wanted)
         self.bar.switch.chosen.connect(self.set_arm)
         self.bar.mute_wanted.connect(lambda on: self._tell(lambda call: call.set_muted(on)))
@@ -83,14 +87,8 @@ class CallPage(QWidget):
     def warm_up(self) -> None:
         """Draw what is hidden once, part by part, before a call: fonts and axes are then ready, and
         opening the details in a call is quick."""
-        parts: list[QWidget] = [*self.meters.cards, self.details]
-
-        def next_part() -> None:
-            parts.pop().grab()
-            if parts and self._call is None:
-                QTimer.singleShot(0, self, next_part)
-
-        QTimer.singleShot(0, self, next_part)
+        parts: list[QWidget] = [self.details, *self.meters.cards]
+        self._warming = Turns(self, each(part.grab for part in parts))
 
     def _tell(self, what: Callable[[CallControls], object]) -> None:
         if self._call is not None:
@@ -98,6 +96,8 @@ class CallPage(QWidget):
 
     def attach(self, call: CallControls | None) -> None:
         """Show ``call`` from now on, from an empty page."""
+        if call is not None and self._warming is not None:
+            self._warming.stop()
         self._call = call
         self._updates = 0
         self.remark = ""
@@ -108,6 +108,12 @@ class CallPage(QWidget):
 
     def open_details(self, opened: bool) -> None:
         self.header.light.setChecked(opened)
+        self._follow_light()
+
+    def _follow_light(self) -> None:
+        opened = self.header.light.isChecked()
+        if opened == self.details.isVisibleTo(self):
+            return
         self.details.setVisible(opened)
         if opened:  # the other half in a turn of its own: both together would take two frames
             QTimer.singleShot(0, self, self._show_meters)

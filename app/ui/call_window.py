@@ -95,13 +95,15 @@ class CallWindow(QMainWindow):
         self.start.name_changed.connect(self.preferences.rename)
         self.start.settings_wanted.connect(self.open_settings)
         self.start.wizard_wanted.connect(self.open_wizard)
-        self.start.lab_wanted.connect(lambda: open_voice_lab(self.settings, self))
+        self.start.lab_wanted.connect(lambda: open_voice_lab(self.settings.output_device, self))
         for page in (self.invite, self.join):
             page.left.connect(self.leave)
             bind_keys(page, {"Esc": self.leave})
         self.ended.left.connect(lambda: self.go(self.start))
         self.page.abx_wanted.connect(lambda: self.blind.open(self.desk.call))
-        self.page.header.settings.clicked.connect(self.open_settings)
+        # queued: the pressed button is painted first
+        queued = Qt.ConnectionType.QueuedConnection
+        self.page.header.settings.clicked.connect(self.open_settings, queued)
         bind_keys(
             self.page,
             {
@@ -222,10 +224,10 @@ class CallWindow(QMainWindow):
     # settings
 
     def open_settings(self) -> None:
-        self.preferences.edit(self, self.desk.call)
+        self.preferences.edit(self, lambda: self.desk.call)
 
     def open_wizard(self) -> None:
-        self.preferences.check_sound(self, self.desk.call)
+        self.preferences.check_sound(self, lambda: self.desk.call)
 
     def _use_settings(self, settings: Settings) -> None:
         self.start.show_settings(settings)

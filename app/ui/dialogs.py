@@ -1,35 +1,28 @@
-"""The dialogs of the start page: each opens, waits for the user, and gives back what was chosen."""
+"""Dialogs before the window: each opens and is gone when it is closed; nothing waits for it."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+from collections.abc import Callable
 
-from app.settings import Settings
-
-
-def edit_settings(settings: Settings, parent: QWidget) -> Settings:
-    """What was saved; the same settings when it was cancelled."""
-    from app.ui.settings_dialog import SettingsDialog
-
-    dialog = SettingsDialog(settings, parent)
-    chosen = dialog.settings() if dialog.exec() else settings
-    dialog.deleteLater()
-    return chosen
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QDialog, QWidget
 
 
-def check_sound(settings: Settings, parent: QWidget) -> Settings:
-    """The set-up wizard."""
-    from app.ui.setup_wizard import SetupWizard
+def open_dialog(dialog: QDialog, closed: Callable[[bool], object]) -> None:
+    """Show ``dialog`` in a turn of its own (it was just made, and a call may be going on).
 
-    wizard = SetupWizard(settings, parent)
-    chosen = wizard.settings() if wizard.exec() else settings
-    wizard.deleteLater()
-    return chosen
+    ``closed`` is told whether it was accepted.
+    """
+
+    def finished(result: int) -> None:
+        closed(result == QDialog.DialogCode.Accepted)
+        dialog.deleteLater()
+
+    dialog.finished.connect(finished)
+    QTimer.singleShot(0, dialog, dialog.open)
 
 
-def open_voice_lab(settings: Settings, parent: QWidget) -> None:
+def open_voice_lab(loudspeaker: str, parent: QWidget) -> None:
     from app.ui.voice_lab import VoiceLab
 
-    lab = VoiceLab(settings.output_device, parent)
-    lab.exec()
-    lab.deleteLater()
+    open_dialog(VoiceLab(loudspeaker, parent), lambda _accepted: None)

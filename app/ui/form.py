@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtWidgets import QComboBox, QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QDialog, QLayout, QVBoxLayout, QWidget
 
 from app.ui.buttons import IconButton
 from app.ui.view_models import tr
 from app.ui.widgets import column, label, row
 
+Item = QWidget | QLayout
 MAX_SHOWN = 60  # characters of a device's name
 
 
@@ -25,11 +26,21 @@ def field(caption: str, widget: QWidget, hint: str = "") -> QVBoxLayout:
     return column(*items, spacing=4)
 
 
-def form_page(*items: object, spacing: int = 12) -> QWidget:
-    """``items`` from the top down, as ``widgets.column`` takes them."""
-    made = QWidget()
-    made.setLayout(column(*items, None, spacing=spacing))  # type: ignore[arg-type]
-    return made
+class FormPage(QWidget):
+    """Items from the top down."""
+
+    def __init__(self, *items: Item, spacing: int = 12) -> None:
+        super().__init__()
+        self._layout = column(*items, None, spacing=spacing)
+        self.setLayout(self._layout)
+
+    def add(self, item: Item) -> None:
+        """Put ``item`` below all there is."""
+        place = self._layout.count() - 1  # above the stretch
+        if isinstance(item, QWidget):
+            self._layout.insertWidget(place, item)
+        else:
+            self._layout.insertLayout(place, item)
 
 
 class Choice(QComboBox):

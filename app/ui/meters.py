@@ -17,6 +17,7 @@ from app.ui.delay_bar import DelayCard
 from app.ui.history import RATE_HZ, SECONDS, History
 from app.ui.meter_cards import IntelligibilityCard, LinkCard, RateCard
 from app.ui.theme import theme
+from app.ui.turns import Turns, each
 from app.ui.widgets import GRID
 
 LATER_MS: Final = 25  # half of the window's 50 ms
@@ -70,16 +71,9 @@ class MeterBoard(QWidget):
 
     def reveal(self) -> None:
         """Show the cards one a turn of the event loop: axes take some milliseconds to be drawn."""
-        hidden = list(self.cards)
-        for card in hidden:
+        for card in self.cards:
             card.hide()
-
-        def next_card() -> None:
-            hidden.pop(0).show()
-            if hidden:
-                QTimer.singleShot(0, self, next_card)
-
-        QTimer.singleShot(0, self, next_card)
+        Turns(self, each(card.show for card in self.cards))
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:

@@ -1,13 +1,16 @@
 """The settings while a window lives: kept, saved, and changed through the dialogs.
 
-``changed`` tells the window after every change. A folder that cannot be written to costs a line of
-notice and never the change itself.
+``changed`` tells the window after every change. Saving runs on a thread of its own, because a disk
+may be slow in the middle of a call; a folder that cannot be written to costs a line of notice and
+never the change itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -16,13 +19,18 @@ from app.audio import AudioPort
 from app.call_controls import CallControls
 from app.settings import Settings
 from app.stats import CallStats
-from app.ui.dialogs import check_sound, edit_settings
+from app.ui.dialogs import open_dialog
+from app.ui.settings_dialog import SettingsDialog
+from app.ui.setup_wizard import SetupWizard
 from app.ui.tasks import error_line
 from app.ui.theme import theme
 from engine.errors import SottovoceError
 
 OpenAudio = Callable[[Settings], AudioPort]
 Save = Callable[[Settings], None]
+CallNow = Callable[[], CallControls | None]
+_DISK: Final = ThreadPoolExecutor(1, thread_name_prefix="settings")
+"""One for all windows: the last change is the last to be written, also before the program ends."""
 
 
 class Preferences(QObject):
@@ -37,6 +45,7 @@ class Preferences(QObject):
         super().__init__()
         self.settings = settings
         self._save, self._open_audio = save, open_audio
+        self._dialog: SettingsDialog | SetupWizard | None = None
 
     def change(self, settings: Settings) -> None:
         """Use and keep ``settings``."""
@@ -46,6 +55,10 @@ class Preferences(QObject):
             theme().choose(settings.theme)
         self.settings = settings
         self.changed.emit(settings)
+        _DISK.submit(self._keep, settings)
+
+    def _keep(self, settings: Settings) -> None:
+        """On the thread of the disk."""
         try:
             self._save(settings)
         except SottovoceError as error:
@@ -69,13 +82,24 @@ class Preferences(QObject):
                 )
             )
 
-    def edit(self, window: QWidget, call: CallControls | None) -> None:
+    def edit(self, window: QWidget, call: CallNow) -> None:
         """The settings dialog; other devices and processing are used at once in a call."""
-        self.apply(edit_settings(self.settings, window), call)
+        if self._dialog is None:
+            self._open(SettingsDialog(self.settings, window), call)
 
-    def check_sound(self, window: QWidget, call: CallControls | None) -> None:
+    def check_sound(self, window: QWidget, call: CallNow) -> None:
         """The set-up wizard."""
-        self.apply(check_sound(self.settings, window), call)
+        if self._dialog is None:
+            self._open(SetupWizard(self.settings, window), call)
+
+    def _open(self, dialog: SettingsDialog | SetupWizard, call: CallNow) -> None:
+        def closed(accepted: bool) -> None:
+            self._dialog = None
+            if accepted:
+                self.apply(dialog.settings(), call())
+
+        self._dialog = dialog
+        open_dialog(dialog, closed)
 
     def apply(self, new: Settings, call: CallControls | None) -> None:
         """Change to ``new``, and tell the call what concerns it."""

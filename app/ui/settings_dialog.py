@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections.abc import Iterator, Sequence
 
-from PySide6.QtCore import QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -23,9 +22,10 @@ from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.buttons import IconButton, Segments
 from app.ui.details_panel import scrolling
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, button_row, device_choices, field, form_page
+from app.ui.form import Choice, FormPage, Item, button_row, device_choices, field
 from app.ui.theme import theme
 from app.ui.translations import languages
+from app.ui.turns import Turns
 from app.ui.view_models import arm_name, tr
 from app.ui.widgets import column, label, row
 from engine.events import MAX_LAYERS
@@ -51,8 +51,6 @@ class SettingsDialog(QDialog):
         )
         self.tabs.choose("you")
         self._pages = QStackedWidget()
-        self._unmade = deque((self._you, self._sound, self._network))
-        self._pages.addWidget(scrolling(self._unmade.popleft()()))
         self.tabs.chosen.connect(self._open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
@@ -60,36 +58,41 @@ class SettingsDialog(QDialog):
         layout.addWidget(self.tabs)
         layout.addWidget(self._pages, 1)
         layout.addWidget(button_row(self, tr("Save")))
-        QTimer.singleShot(0, self, self._make_next)
+        self._making = Turns(self, self._make())  # a call may be going on
 
-    def _make_next(self) -> None:
-        """One page a turn of the event loop: a call may be going on."""
-        if self._unmade:
-            self._pages.addWidget(scrolling(self._unmade.popleft()()))
-            if self._unmade:
-                QTimer.singleShot(0, self, self._make_next)
-            else:
-                DevicesList(self).found.connect(self._devices_found)
+    def _make(self) -> Iterator[None]:
+        """Every page, a field at a time."""
+        pages = (self._you, self._sound, self._network)
+        for items in pages:
+            page = FormPage()
+            self._pages.addWidget(scrolling(page))
+            self._open(self.tabs.current())
+            for item in items():
+                page.add(item)
+                yield
+        DevicesList(self).found.connect(self._devices_found)
 
     def complete(self) -> None:
         """Make every page now."""
-        while self._unmade:
-            self._make_next()
+        self._making.finish()
 
     def _open(self, tab: str) -> None:
-        self.complete()
+        """Now, or as soon as its page is there."""
         self._pages.setCurrentIndex(list(self.tabs.buttons).index(tab))
 
-    def _you(self) -> QWidget:
+    def _you(self) -> Iterator[Item]:
         old = self._old
         self.name = QLineEdit(old.name)
         self.name.setMaxLength(MAX_NAME_LENGTH)
+        yield field(tr("Your name"), self.name)
+        self.language = Choice([("", tr("As the system")), *languages().items()], old.language)
         self.theme = Choice(
             [("system", tr("As the system")), ("light", tr("Light")), ("dark", tr("Dark"))],
             old.theme,
         )
-        own_names = [("", tr("As the system")), *languages().items()]
-        self.language = Choice(own_names, old.language)
+        yield row(
+            field(tr("Language"), self.language), field(tr("Colours"), self.theme), spacing=12
+        )
         self.mode = Choice(
             [
                 ("off", tr("Microphone open")),
@@ -98,11 +101,13 @@ class SettingsDialog(QDialog):
             ],
             old.push_to_talk,
         )
+        yield field(tr("Talking"), self.mode)
         self.key = QKeySequenceEdit(QKeySequence(old.push_to_talk_key))
         self.key.setMaximumSequenceLength(1)
         self.key.setClearButtonEnabled(True)
         for inner in self.key.findChildren(QLineEdit):
             inner.setAccessibleName(tr("Push-to-talk key"))
+        yield field(tr("Push-to-talk key"), self.key)
         self.recordings = QLineEdit(old.recordings)
         self.recordings.setPlaceholderText(str(Settings().recordings_folder()))
         browse = IconButton(tr("Choose …"), "folder")
@@ -110,22 +115,14 @@ class SettingsDialog(QDialog):
         folder = QWidget()
         folder.setLayout(row(self.recordings, browse))
         self.recordings.setAccessibleName(tr("Folder for recordings"))
-        return form_page(
-            field(tr("Your name"), self.name),
-            row(
-                field(tr("Language"), self.language),
-                field(tr("Colours"), self.theme),
-                spacing=12,
-            ),
-            field(tr("Talking"), self.mode),
-            field(tr("Push-to-talk key"), self.key),
-            field(tr("Folder for recordings"), folder),
-        )
+        yield field(tr("Folder for recordings"), folder)
 
-    def _sound(self) -> QWidget:
+    def _sound(self) -> Iterator[Item]:
         old = self._old
         self.microphone = Choice(device_choices(()), old.input_device)
+        yield field(tr("Microphone"), self.microphone)
         self.loudspeaker = Choice(device_choices(()), old.output_device)
+        yield field(tr("Loudspeaker"), self.loudspeaker)
         self.echo = QCheckBox(tr("Cancel echo"))
         self.noise = QCheckBox(tr("Suppress noise"))
         self.gain = QCheckBox(tr("Control the level"))
@@ -135,7 +132,9 @@ class SettingsDialog(QDialog):
             (self.gain, old.gain_control),
         ):
             box.setChecked(on)
+        yield column(self.echo, self.noise, self.gain)
         self.arm = Choice([("phonemes", arm_name("phonemes")), ("opus", arm_name("opus"))], old.arm)
+        yield field(tr("Hear first"), self.arm)
         self.layers = Choice(
             [
                 ("0", tr("None: the fewest bits")),
@@ -146,27 +145,22 @@ class SettingsDialog(QDialog):
             ],
             str(old.layers),
         )
-        return form_page(
-            field(tr("Microphone"), self.microphone),
-            field(tr("Loudspeaker"), self.loudspeaker),
-            column(self.echo, self.noise, self.gain),
-            field(tr("Hear first"), self.arm),
-            field(tr("Articulation layers sent"), self.layers),
-        )
+        yield field(tr("Articulation layers sent"), self.layers)
 
-    def _network(self) -> QWidget:
-        old = self._old
-        self.stun = QPlainTextEdit("\n".join(old.stun_servers))
-        self.turn = QPlainTextEdit("\n".join(old.turn_servers))
-        for box in (self.stun, self.turn):
-            box.setFixedHeight(72)
-            box.setTabChangesFocus(True)
-        one_a_line = tr("One a line.")
-        return form_page(
-            field(tr("STUN servers"), self.stun, one_a_line + " stun:host:port"),
-            field(tr("TURN servers"), self.turn, one_a_line + " turn:user:password@host:port"),
-            label(tr("Changes to the network apply from the next call."), "small", wrap=True),
-        )
+    def _network(self) -> Iterator[Item]:
+        self.stun = self._servers(self._old.stun_servers)
+        yield field(tr("STUN servers"), self.stun, tr("One a line.") + " stun:host:port")
+        self.turn = self._servers(self._old.turn_servers)
+        hint = tr("One a line.") + " turn:user:password@host:port"
+        yield field(tr("TURN servers"), self.turn, hint)
+        yield label(tr("Changes to the network apply from the next call."), "small", wrap=True)
+
+    @staticmethod
+    def _servers(old: Sequence[str]) -> QPlainTextEdit:
+        box = QPlainTextEdit("\n".join(old))
+        box.setFixedHeight(72)
+        box.setTabChangesFocus(True)
+        return box
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, tr("Folder for recordings"))

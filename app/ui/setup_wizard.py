@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QProgressBar, QStackedWidget, 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
 from app.ui.buttons import IconButton
 from app.ui.devices_list import DeviceNames, DevicesList
-from app.ui.form import Choice, device_choices, field, form_page
+from app.ui.form import Choice, FormPage, device_choices, field
 from app.ui.level_meter import LevelMeter
 from app.ui.outside_words import in_user_language
 from app.ui.sound_check import KEPT_SECONDS, OpenPort, SoundCheck, open_devices
@@ -85,7 +85,7 @@ class SetupWizard(QDialog):
         test = IconButton(tr("Play a tone"), "volume")
         test.clicked.connect(lambda: self._check.play(tone("test")))
         self._trouble = label("", "error", wrap=True)
-        return form_page(
+        return FormPage(
             label(tr("Who are you, and what do you talk with?"), "title", wrap=True),
             field(tr("Your name"), self.name),
             field(tr("Microphone"), self.microphone),
@@ -99,7 +99,7 @@ class SetupWizard(QDialog):
         self.meter.setMinimumHeight(16)
         self._level = label(level_text(-96.0), "figure")
         self._advice = label("", wrap=True)
-        return form_page(
+        return FormPage(
             label(tr("Say something"), "title"),
             label(tr("Talk as you would on the telephone."), "muted", wrap=True),
             self._level,
@@ -121,7 +121,7 @@ class SetupWizard(QDialog):
         for button in (self.plain, self.twin):
             button.setEnabled(False)
         self._twin_note = label("", "small", wrap=True)
-        return form_page(
+        return FormPage(
             label(tr("Hear yourself"), "title"),
             label(tr("Nothing of this is kept."), "muted"),
             row(self.record, None),

@@ -108,6 +108,7 @@ def test_changing_ones_mind_changes_nothing(program: Program, qtbot: QtBot) -> N
 
 def test_the_settings_offer_every_language(program: Program) -> None:
     dialog = SettingsDialog(program.window.settings, program.window)
+    dialog.complete()
     offered = [dialog.language.itemData(n) for n in range(dialog.language.count())]
     assert offered == ["", *translations.languages()]
     dialog.reject()

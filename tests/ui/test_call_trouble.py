@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -177,9 +177,9 @@ def test_devices_are_changed_unplugged_and_replugged_in_the_call(
             dialog.theme.setCurrentIndex(dialog.theme.findData("dark"))
             dialog.accept()
 
-        # the settings dialog has its own event loop: act in there
-        QTimer.singleShot(600, choose_headset)
         qtbot.mouseClick(window.page.header.settings, LEFT)
+        qtbot.waitUntil(lambda: QApplication.activeModalWidget() is not None, timeout=SOON_MS)
+        choose_headset()
         assert [settings.input_device for settings in opened] == ["Headset"]
         assert window.settings.input_device == "Headset"
         qtbot.waitUntil(lambda: mine._audio is headset, timeout=SOON_MS)

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
 from app.ui.call_window import CallWindow
+from app.ui.settings_dialog import SettingsDialog
 from app.ui.theme import theme
 from tests.app.calls import make_call, talk
 from tests.speech import any_speech
@@ -62,6 +63,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.waitUntil(answer.done, timeout=PATIENCE_MS)
     QGuiApplication.clipboard().setText(answer.result())
     qtbot.mouseClick(window.invite.answer.paste, LEFT)
+    qapp.handled = handled = []  # measured from here, the change to the page of the call included
     qtbot.mouseClick(window.invite.answer.go, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: window.page.header.name.text() == "Bo", timeout=SOON_MS)
@@ -77,8 +79,6 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     assert page.header.badge.text() == "Synthetic voice"
     assert page.header.badge.isVisible()
 
-    # measured from here, opening the details included
-    qapp.handled = handled = []
     qtbot.mouseClick(page.header.light, LEFT)
     qtbot.waitUntil(page.meters.isVisible, timeout=SOON_MS)
     qtbot.wait(800)
@@ -123,10 +123,18 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     theirs.request_recording()
     qtbot.waitUntil(page.header.recording.isVisible, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: bool(mine.stats().recording_path), timeout=PATIENCE_MS)
-    qapp.handled = None
+
+    qtbot.mouseClick(page.header.settings, LEFT)
+    qtbot.waitUntil(lambda: QApplication.activeModalWidget() is not None, timeout=SOON_MS)
+    settings = QApplication.activeModalWidget()
+    assert isinstance(settings, SettingsDialog)
+    for tab in ("sound", "network"):
+        qtbot.mouseClick(settings.tabs.buttons[tab], LEFT)
+        qtbot.wait(200)
+    settings.reject()
 
     # a blind test hides what would give the arms away, and is saved with the recording
-    page.details.compare.abx.click()
+    qtbot.mouseClick(page.details.compare.abx, LEFT)
     dialog = window.blind.dialog
     assert dialog is not None
     qtbot.waitUntil(lambda: "may be heard" in page.header.badge.text(), timeout=SOON_MS)
@@ -150,6 +158,8 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.mouseClick(page.bar.hang_up, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: theirs.state is CallState.ENDED, timeout=PATIENCE_MS)
+    qtbot.wait(300)
+    qapp.handled = None
     assert "Bo" in window.ended.name.text()
     assert rung[-1] == "ended"
     assert window.settings.volume == pytest.approx(0.8)  # remembered
@@ -200,7 +210,7 @@ def test_a_whole_call_by_keyboard_alone(
     press(qtbot, window, Qt.Key.Key_M)
     qtbot.waitUntil(lambda: not mine.stats().muted, timeout=SOON_MS)
     press(qtbot, window, Qt.Key.Key_D)
-    assert window.page.details.isVisible()
+    qtbot.waitUntil(window.page.details.isVisible, timeout=SOON_MS)
     press(qtbot, window, Qt.Key.Key_P)
     qtbot.waitUntil(lambda: mine.stats().push_to_talk, timeout=SOON_MS)
     qtbot.waitUntil(lambda: window._talk_key._enabled, timeout=SOON_MS)
