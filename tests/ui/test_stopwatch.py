@@ -78,7 +78,7 @@ def test_events_of_a_dialogs_own_loop_count_for_themselves(qapp: MeasuredApplica
     "slow",
     [
         [Handled(16.5, "paint")],
-        [Handled(9.0, "paint")] * 10,
+        [Handled(9.0, "paint")] * 50,
         [Handled(1.0, "paint", LONGEST_WAIT_MS + 1.0)],
     ],
     ids=["one over a frame", "many over half a frame", "one that waits"],
