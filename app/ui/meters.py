@@ -83,6 +83,8 @@ class MeterBoard(QWidget):
             self._grid.removeWidget(card)
             self._grid.addWidget(card, number // columns, number % columns)
             card.setMinimumHeight(CARD_HEIGHT if columns == 2 else LONE_CARD_HEIGHT)
+        for line in range(len(self.cards)):  # rows of one height, whatever is in them
+            self._grid.setRowStretch(line, 1 if line * columns < len(self.cards) else 0)
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1 if columns == 2 else 0)
 

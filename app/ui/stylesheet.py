@@ -82,6 +82,14 @@ QPlainTextEdit[role="code"] { font-family: "JetBrains Mono", "Cascadia Mono", "M
     "DejaVu Sans Mono", monospace; font-size: 12px; }
 QComboBox::drop-down { border: none; width: 24px; }
 QComboBox::down-arrow { image: url($arrow_down); width: 12px; height: 12px; }
+QSpinBox { padding-right: 26px; }
+QSpinBox:focus { padding-right: 25px; }
+QSpinBox::up-button, QSpinBox::down-button { subcontrol-origin: border; width: 24px;
+    border: none; background: transparent; }
+QSpinBox::up-button { subcontrol-position: top right; margin-top: 4px; }
+QSpinBox::down-button { subcontrol-position: bottom right; margin-bottom: 4px; }
+QSpinBox::up-arrow { image: url($arrow_up); width: 12px; height: 12px; }
+QSpinBox::down-arrow { image: url($arrow_down); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: $surface; border: 1px solid $border;
     selection-background-color: $accent; selection-color: $on_accent; padding: 4px; }
 
@@ -125,12 +133,13 @@ def _mix(one: str, other: str, amount: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * amount):02X}" for a, b in pairs)
 
 
-def stylesheet(palette: Palette, *, arrow_down: str, check: str) -> str:
-    """The whole sheet; ``arrow_down`` and ``check`` are paths of SVG files that Qt can read."""
+def stylesheet(palette: Palette, *, arrow_up: str, arrow_down: str, check: str) -> str:
+    """The whole sheet; the arrows and ``check`` are paths of SVG files that Qt can read."""
     colours = {name: getattr(palette, name) for name in Palette.__slots__ if name != "dark"}
     return _TEMPLATE.substitute(
         colours,
         accent_hover=_mix(palette.accent, palette.text, 0.15),
+        arrow_up=arrow_up,
         arrow_down=arrow_down,
         check=check,
     )

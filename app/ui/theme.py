@@ -90,6 +90,7 @@ class Theme(QObject):
         folder = Path(self._icons.name)
         self._sheet = stylesheet(
             wanted,
+            arrow_up=recoloured_file("chevron-up", wanted.muted, folder).as_posix(),
             arrow_down=recoloured_file("chevron-down", wanted.muted, folder).as_posix(),
             check=recoloured_file("check", wanted.on_accent, folder).as_posix(),
         )

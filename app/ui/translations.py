@@ -18,7 +18,8 @@ SOURCE_LANGUAGE: Final = "en"
 def languages() -> dict[str, str]:
     """Code → the language's own name, English first."""
     codes = sorted(path.stem.removeprefix("sottovoce_") for path in FOLDER.glob("*.qm"))
-    return {code: QLocale(code).nativeLanguageName() for code in (SOURCE_LANGUAGE, *codes)}
+    own_names = {code: QLocale(code).nativeLanguageName() for code in codes}
+    return {SOURCE_LANGUAGE: "English", **own_names}  # Qt would say American English
 
 
 def choose(language: str) -> str:

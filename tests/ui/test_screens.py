@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtWidgets import QApplication, QDialog, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from app.audio import FilePort
@@ -112,6 +112,36 @@ def test_every_page_wears_the_theme(make_window: MakeWindow, choice: str, palett
         middle = picture.height() // 2
         side = picture.pixelColor(2, middle)  # beside everything, on every page
         assert abs(side.lightness() - ground.lightness()) < 12, place
+
+
+def test_meters_side_by_side_are_of_one_height(make_window: MakeWindow, qtbot: QtBot) -> None:
+    window = make_window()
+    window.resize(1920, 1080)
+    window.go(window.page)
+    window.page.open_details(True)
+    cards = window.page.meters.cards
+    qtbot.waitUntil(lambda: all(card.isVisible() for card in cards), timeout=5000)
+    qtbot.waitUntil(lambda: cards[0].y() == cards[1].y() < cards[2].y(), timeout=5000)
+    heights = [card.height() for card in cards]
+    assert max(heights) - min(heights) <= 2, heights
+
+
+@pytest.mark.parametrize("choice", ["light", "dark"])
+def test_a_number_can_be_turned_up_and_down(make_window: MakeWindow, choice: str) -> None:
+    window = make_window()
+    theme().choose(choice)
+    theme().settle()
+    field = QSpinBox(window)
+    theme().dress(field)
+    field.resize(90, 36)
+    field.show()
+    QApplication.processEvents()
+    picture = field.grab().toImage()
+    muted = QColor(theme().palette.muted)
+    for top in (0, 18):  # an arrow in either half
+        near = [picture.pixelColor(x, y) for x in range(66, 88) for y in range(top + 4, top + 16)]
+        assert sum(abs(c.lightness() - muted.lightness()) < 40 for c in near) >= 6, top
+    field.deleteLater()
 
 
 def test_a_text_that_does_not_fit_is_found(make_window: MakeWindow) -> None:
