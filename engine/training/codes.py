@@ -24,15 +24,20 @@ from engine.training.batches import BatchMaker
 from engine.training.datasets import Clip, Corpus
 from engine.training.heard import Stream
 from engine.training.voice import voice_basis
-from engine.weights import MODELS_DIR
+from engine.weights import load_weights
 
 CodedStream = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Phonemes [E] of one clip's events other than silence, and their codes [E, MAX_LAYERS]."""
 
 
 def codec_hash() -> str:
-    """Names the codec whose codes these are."""
-    return hashlib.sha256((MODELS_DIR / "codec.safetensors").read_bytes()).hexdigest()
+    """Names the articulation encoder whose codes these are; the synthesizer may be trained on."""
+    digest = hashlib.sha256()
+    tensors, _ = load_weights("codec")
+    for name in sorted(tensors):
+        if not name.startswith("synthesizer."):
+            digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def coded_streams(

@@ -243,7 +243,8 @@ def main() -> None:
 
 def write_card(path: Path, counted: dict[str, int], codec: str) -> None:
     """The model card: data, licence, command."""
-    codes = f"those of the codec {codec[:12]}" if codec else "not counted: all equally likely"
+    told = f"those of the articulation encoder {codec[:12]}"
+    codes = told if codec else "not counted: all equally likely"
     flag = "" if codec else " --flat-codes"
     on = (
         f"{counted['heard']} events of training clips as the live encoder hears them, "
