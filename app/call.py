@@ -133,7 +133,7 @@ class Call(CallPanel):
         """The engine worker's life."""
         from app.engine_worker import EngineWorker, pace
 
-        garbage.call_began()
+        rest = garbage.Rest()
         worker = None
         try:
             self._audio.start()
@@ -141,7 +141,7 @@ class Call(CallPanel):
                 self._switches, self.network, self.recording, self._words, self._clock
             )
             self._worker = worker
-            garbage.call_loaded()
+            rest.loaded()
             failures, next_ms = 0, self._clock.now_ms()
             while self._wanted():
                 next_ms = pace(next_ms, self._clock)
@@ -170,7 +170,7 @@ class Call(CallPanel):
                 worker.close()
             self.recording.close()
             self._audio.close()
-            garbage.call_ended()
+            rest.end()
 
     def _wanted(self) -> bool:
         """Whether to go on: nobody hangs up what a program that ends forgot."""

@@ -1,8 +1,9 @@
 """Keeps Python's garbage collector from stopping a call.
 
 A full collection looks at every object there is: with the models' libraries loaded some 280,000,
-150 ms in which no thread of the program runs a line of Python. While a call goes on, what was there
-before is set aside and only what the call itself makes is looked at.
+150 ms in which no thread of the program runs a line of Python. Nothing is collected while a call
+loads its models; while it goes on, what was there before is set aside and only what the call itself
+makes is looked at.
 """
 
 from __future__ import annotations
@@ -11,28 +12,32 @@ import gc
 import threading
 
 _lock = threading.Lock()
-_calls = 0
+_loading: set[object] = set()
+_calls: set[object] = set()
 
 
-def call_began() -> None:
-    """Leave what is there alone until the last call ended."""
-    global _calls
-    with _lock:
-        _calls += 1
-        gc.freeze()  # moves lists about; looks at nothing
+class Rest:
+    """From the beginning of one call to its end."""
 
+    def __init__(self) -> None:
+        with _lock:
+            _loading.add(self)
+            _calls.add(self)
+            gc.disable()
 
-def call_loaded() -> None:
-    """The models are there too."""
-    with _lock:
-        if _calls:
-            gc.freeze()
+    def loaded(self) -> None:
+        """The models are there: leave what is there alone until the last call ended."""
+        with _lock:
+            if self in _loading:
+                _loading.discard(self)
+                gc.freeze()  # moves lists about; looks at nothing
+                if not _loading:
+                    gc.enable()
 
-
-def call_ended() -> None:
-    """After the last call, garbage of before is collected in its time."""
-    global _calls
-    with _lock:
-        _calls = max(0, _calls - 1)
-        if _calls == 0:
-            gc.unfreeze()
+    def end(self) -> None:
+        """After the last call, garbage of before it is collected in its time."""
+        self.loaded()
+        with _lock:
+            _calls.discard(self)
+            if not _calls:
+                gc.unfreeze()

@@ -1,11 +1,12 @@
-"""After a call: why it ended, how long it was, where the recording lies."""
+"""After a call: why it ended, how long it was, where the recording and its report lie."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QHideEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.stats import CallStats
@@ -16,6 +17,13 @@ from app.ui.theme import theme
 from app.ui.view_models import display_name, duration_text, tr
 from app.ui.widgets import GRID, ElidedLabel, label, row, set_text
 
+LOOK_MS: Final = 500  # how often it is looked whether the report is there: it takes seconds
+REPORT: Final = "report.html"
+
+
+def _open(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
 
 class EndedPage(QWidget):
     left = Signal()
@@ -24,7 +32,7 @@ class EndedPage(QWidget):
         super().__init__()
         self.setProperty("role", "page")
         theme().dress(self)
-        self._folder = ""
+        self._folder = Path()
         self.portrait = Portrait(72)
         self.name = ElidedLabel("", "title")
         self.name.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -33,9 +41,12 @@ class EndedPage(QWidget):
         self.figures = label("", "muted", wrap=True)
         self.figures.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.recording = IconButton(tr("Open the recording"), "folder")
-        self.recording.clicked.connect(
-            lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(self._folder))
-        )
+        self.recording.clicked.connect(lambda: _open(self._folder))
+        self.report = IconButton(tr("Open the report"), "wave")
+        self.report.clicked.connect(lambda: _open(self._folder / REPORT))
+        self._look = QTimer(self)
+        self._look.setInterval(LOOK_MS)
+        self._look.timeout.connect(self._look_for_report)
         self.back = IconButton(tr("Done"), "check", "primary")
         self.back.clicked.connect(self.left)
         layout = QVBoxLayout(self)
@@ -46,7 +57,7 @@ class EndedPage(QWidget):
         for part in (self.name, self.words, self.figures):
             layout.addWidget(part)
         layout.addSpacing(2 * GRID)
-        layout.addLayout(row(None, self.recording, self.back, None))
+        layout.addLayout(row(None, self.recording, self.report, self.back, None))
         layout.addStretch(3)
 
     def show_stats(self, stats: CallStats) -> None:
@@ -65,5 +76,21 @@ class EndedPage(QWidget):
             )
         set_text(self.figures, figures)
         path = Path(stats.recording_path) if stats.recording_path else None
-        self._folder = str(path if path is None or path.is_dir() else path.parent)
-        self.recording.setVisible(path is not None and path.exists())
+        recorded = path is not None and path.exists()
+        if path is not None:
+            self._folder = path if path.is_dir() else path.parent
+        self.recording.setVisible(recorded)
+        self.report.setVisible(False)
+        if recorded:
+            self._look_for_report()
+            self._look.start()
+
+    def _look_for_report(self) -> None:
+        if (self._folder / REPORT).is_file():
+            self.report.setVisible(True)
+            self._look.stop()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        if not event.spontaneous():  # left, not minimised
+            self._look.stop()
+        super().hideEvent(event)

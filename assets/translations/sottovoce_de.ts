@@ -256,6 +256,10 @@
         <translation>Aufnahme öffnen</translation>
     </message>
     <message>
+        <source>Open the report</source>
+        <translation>Bericht öffnen</translation>
+    </message>
+    <message>
         <source>Done</source>
         <translation>Fertig</translation>
     </message>

@@ -29,7 +29,9 @@ def wait_for(ready: Callable[[], object], what: str, seconds: float = PATIENCE_S
         time.sleep(0.02)
 
 
-def make_call(name: str, speech: Pcm, folder: Path, **settings: object) -> Call:
+def make_call(
+    name: str, speech: Pcm, folder: Path, *, bundle: bool = False, **settings: object
+) -> Call:
     """A call whose microphone is ``speech``, which starts with ``talk``."""
     values: dict[str, object] = {
         "echo_cancellation": False,
@@ -39,7 +41,7 @@ def make_call(name: str, speech: Pcm, folder: Path, **settings: object) -> Call:
     }
     values.update(settings)
     port = FilePort(np.asarray(speech, np.float32), name=f"{name}'s file", held=True)
-    return Call(Settings(name=name, **values), port, rtc=HERE)  # type: ignore[arg-type]
+    return Call(Settings(name=name, **values), port, rtc=HERE, bundle=bundle)  # type: ignore[arg-type]
 
 
 def talk(call: Call) -> None:

@@ -20,36 +20,59 @@ def nothing_set_aside() -> Iterator[None]:
     wait_for(lambda: gc.get_freeze_count() == 0, "the calls to give back what they set aside")
 
 
+def looked_at() -> set[int]:
+    return {id(item) for item in gc.get_objects()}
+
+
+def some() -> list[list[int]]:
+    return [[n] for n in range(100)]
+
+
+def test_nothing_is_collected_while_models_load() -> None:
+    one, other = garbage.Rest(), garbage.Rest()
+    assert not gc.isenabled()
+    one.loaded()
+    assert not gc.isenabled()
+    other.end()  # it never got that far
+    assert gc.isenabled()
+    one.end()
+    one.end()
+    assert gc.isenabled()
+
+
 def test_what_was_there_is_set_aside_until_the_last_call_ended() -> None:
-    old = [[n] for n in range(100)]
-    garbage.call_began()
-    garbage.call_began()
-    new = [[n] for n in range(100)]
-    watched = {id(item) for item in gc.get_objects()}
-    assert not watched & {id(item) for item in old}
-    assert watched >= {id(item) for item in new}
-    garbage.call_loaded()
-    assert not {id(item) for item in gc.get_objects()} & {id(item) for item in new}
-    garbage.call_ended()
+    old = some()
+    one, other = garbage.Rest(), garbage.Rest()
+    models = some()
+    one.loaded()
+    new = some()
+    assert not looked_at() & {id(item) for item in [*old, *models]}
+    assert looked_at() >= {id(item) for item in new}
+    other.loaded()
+    assert not looked_at() & {id(item) for item in new}
+    one.end()
     assert gc.get_freeze_count() > 0
-    garbage.call_ended()
-    assert {id(item) for item in gc.get_objects()} >= {id(item) for item in [*old, *new]}
+    other.end()
+    assert looked_at() >= {id(item) for item in [*old, *models, *new]}
 
 
 def test_garbage_of_before_a_call_is_collected_after_it() -> None:
     class Knot:
         pass
 
+    def knots() -> int:
+        return sum(type(item) is Knot for item in gc.get_objects())
+
     knot = Knot()
     knot.itself = knot  # type: ignore[attr-defined]
-    number = id(knot)
-    garbage.call_began()
+    rest = garbage.Rest()
+    rest.loaded()
     del knot
     gc.collect()
-    garbage.call_ended()
-    assert any(id(item) == number and type(item).__name__ == "Knot" for item in gc.get_objects())
+    rest.end()
+    assert knots() == 1
     gc.collect()
-    assert not any(type(item).__name__ == "Knot" for item in gc.get_objects())
+    assert knots() == 0
 
 
 @pytest.mark.network

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication
 FRAME_MS: Final = 16.0  # a screen shows 60 pictures a second
 QUICK_MS: Final = 8.0  # what a turn of a running call keeps to; opening a page may take more
 MAX_SLOW: Final = 0.25  # caches that other processes empty make everything up to twice as slow
-LONGEST_WAIT_MS: Final = 500.0  # threads that hold the interpreter may themselves wait for a core
+LONGEST_WAIT_MS: Final = 1000.0  # threads that hold the interpreter may have to wait for a core
 _SCHEDSTAT: Final = Path("/proc/thread-self/schedstat")  # Linux: ns run, ns waited for a processor
 
 

@@ -27,6 +27,19 @@ SOON_MS = 15_000  # at once, on a machine that has something else to do
 LEFT = Qt.MouseButton.LeftButton
 
 
+BUNDLE = (
+    "near.wav",
+    "far_phonemes.wav",
+    "far_opus.wav",
+    "events.jsonl",
+    "packets.csv",
+    "stats.csv",
+    "phonemes.TextGrid",
+    "manifest.json",
+    "report.html",
+)
+
+
 class Bell:
     """Writes down what would be heard."""
 
@@ -46,10 +59,16 @@ def press(qtbot: QtBot, window: CallWindow, key: Qt.Key, text: str = "") -> None
 
 
 def test_two_people_invite_talk_compare_record_and_hang_up(
-    make_window: MakeWindow, qtbot: QtBot, qapp: MeasuredApplication, tmp_path: Path
+    make_window: MakeWindow,
+    qtbot: QtBot,
+    qapp: MeasuredApplication,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("app.ui.ended_page._open", opened.append)
     speech = np.tile(any_speech(6.0), 4)
-    mine = make_call("Ada", speech, tmp_path)
+    mine = make_call("Ada", speech, tmp_path, bundle=True)
     theirs = make_call("Bo", speech, tmp_path)
     rung: list[str] = []
     window = make_window(mine, sounds=Bell(rung), recordings=str(tmp_path / "abx"))
@@ -155,6 +174,12 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     assert len(saved) == 1
     assert json.loads(saved[0].read_text())["correct"] == 4
 
+    # the evaluation bundle is made beside the call
+    qtbot.mouseClick(page.bar.record, LEFT)
+    qtbot.waitUntil(page.header.recording.isHidden, timeout=SOON_MS)
+    assert set(BUNDLE) > {path.name for path in folder.iterdir()} & set(BUNDLE)
+    qtbot.wait(500)
+
     qtbot.mouseClick(page.bar.hang_up, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: theirs.state is CallState.ENDED, timeout=PATIENCE_MS)
@@ -163,8 +188,14 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     assert "Bo" in window.ended.name.text()
     assert rung[-1] == "ended"
     assert window.settings.volume == pytest.approx(0.8)  # remembered
+    assert window.ended.recording.isVisible()
+    qtbot.waitUntil(window.ended.report.isVisible, timeout=PATIENCE_MS)
     theirs.close()
     mine.close()
+    assert {path.name for path in folder.iterdir()} >= {*BUNDLE, saved[0].name}
+    assert opened == []
+    qtbot.mouseClick(window.ended.report, LEFT)
+    assert opened == [folder / "report.html"]
 
     assert_never_blocked(handled)
 
