@@ -16,6 +16,7 @@ import soundfile
 from app.audio import NullPort
 from app.call import Call
 from app.call_state import CallState
+from app.logs import log_path, set_up_logging
 from app.settings import Settings
 from app.stats import DELAY_STAGES
 from engine.errors import SottovoceError
@@ -111,7 +112,9 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         one.hang_up().result(10)
         wait_for(lambda: two.state is CallState.ENDED, "the other end to notice")
         assert two.stats().notice == "The other side hung up."
-        time.sleep(0.5)  # stats are gathered a few times more: the call has lasted as long as it did
+        time.sleep(
+            0.5
+        )  # stats are gathered a few times more: the call has lasted as long as it did
         assert two.stats().seconds > 1.0
     assert changes[-1] is CallState.ENDED
     assert two.recording.folder is not None
@@ -119,6 +122,32 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
     assert len(samples) > 2 * 16_000
     assert np.abs(samples).max() > 0.02
     wait_for(lambda: not (set(threading.enumerate()) - before), "all threads to end", 10)
+
+
+def test_the_log_of_a_call_holds_nothing_anybody_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_log: None
+) -> None:
+    monkeypatch.setenv("SOTTOVOCE_DEBUG", "1")
+    set_up_logging()
+    with two_calls(tmp_path, any_speech(6.0)) as (one, two):
+        talk(one)
+        wait_for(lambda: len(two.far_events()) > 15, "phonemes")
+        two.send_chat("marmalade sandwich")
+        wait_for(lambda: one.chat(), "a chat line")
+        heard = two.far_events()
+        tickets = [call.network.ticket() for call in (one, two)]
+    log = log_path().read_text()
+    assert "-> active" in log.lower()  # it was written to
+    assert "marmalade" not in log
+    for ticket in tickets:
+        assert ticket is not None
+        for text in (ticket.identity.secret, ticket.remote.secret):
+            assert text.hex() not in log
+            assert repr(text) not in log
+    said = [mark.ipa for mark in heard if mark.phoneme]
+    for joint in ("", " ", ", ", "', '"):
+        for start in range(len(said) - 3):
+            assert joint.join(said[start : start + 4]) not in log
 
 
 FORGETFUL = """

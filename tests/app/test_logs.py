@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,7 @@ import pytest
 from app import logs
 from app.logs import log_path, set_up_logging
 
-
-@pytest.fixture(autouse=True)
-def fresh_handlers() -> Iterator[None]:
-    root = logging.getLogger()
-    before = list(root.handlers)
-    level = root.level
-    yield
-    for handler in [h for h in root.handlers if h not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 def test_bytes_arrays_and_long_texts_are_cut_to_their_size() -> None:

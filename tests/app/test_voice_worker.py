@@ -42,8 +42,12 @@ def test_silence_gives_no_voice_and_a_flood_is_dropped() -> None:
     try:
         for _ in range(40):
             worker.push(np.zeros(16_000, np.float32))
-        time.sleep(0.3)
+        wait_for(lambda: worker._queued == 0, "the silence to be looked at")
+        worker.push(np.zeros(16_000, np.float32))
+        wait_for(lambda: worker._queued == 0, "all that came before to be done with")
         assert worker.voice is None
+        assert worker.similarity is None
+        assert worker.steps == 0
         assert worker.dropped > 0
     finally:
         worker.close()

@@ -50,8 +50,6 @@ def test_pasted_rubbish_gives_one_clear_line_and_another_try(
     qtbot.mouseClick(window.start.join, Qt.MouseButton.LeftButton)
     QGuiApplication.clipboard().setText(rubbish)
     qtbot.mouseClick(window.join.invite.paste, Qt.MouseButton.LeftButton)
-    if not window.join.invite.go.isEnabled():
-        return  # nothing printable was left of it
     qtbot.mouseClick(window.join.invite.go, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(window.join.error.isVisible, timeout=20_000)
     line = window.join.error.text()

@@ -49,6 +49,8 @@ def test_every_page_fits_every_screen(
     window.page.open_details(True)
     window.page.bar.show_stats(BUSY, "F9")
     window.page.header.show_stats(BUSY, True)
+    for button in (window.ended.recording, window.ended.report):
+        button.show()
     window.go(window.page)
     cards = window.page.meters.cards
     qtbot.waitUntil(lambda: all(card.isVisible() for card in cards), timeout=5000)
