@@ -1,6 +1,7 @@
 """The buttons of the window: with an icon, large with a line of words, round, and in segments.
 
-Their icons follow the theme; each carries an accessible name and can be reached by keyboard.
+Their icons follow the theme, each with its zone; each carries an accessible name and can be
+reached by keyboard.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ class IconButton(QPushButton):
         self.setAutoDefault(False)
         if kind:
             self.setProperty("kind", kind)
-        theme().changed.connect(self._paint_icon)
         self._paint_icon()
 
     def setText(self, text: str) -> None:
@@ -60,7 +60,7 @@ class IconButton(QPushButton):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.EnabledChange:
+        if event.type() in (QEvent.Type.EnabledChange, QEvent.Type.StyleChange):
             self._paint_icon()
 
 
@@ -83,8 +83,12 @@ class ChoiceButton(QPushButton):
         self.setLayout(self._layout)
         for part in self.findChildren(QLabel):
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        theme().changed.connect(self._recolour)
         self._recolour()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._recolour()
 
     def _recolour(self) -> None:
         self._picture.setPixmap(pixmap(self._icon_name, theme().palette.accent, 28, 2.0))
@@ -112,8 +116,12 @@ class RoundButton(QToolButton):
         self.setFixedSize(72, 60)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._look = ("", "", "")
-        theme().changed.connect(self._recolour)
         self.set_look(text, icon_name, kind)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._recolour()
 
     def make_room(self, *captions: str) -> None:
         """Wide enough for each of ``captions``, so that none is cut and the bar never jumps."""

@@ -54,6 +54,8 @@ class Theme(QObject):
         self._icons = tempfile.TemporaryDirectory(prefix="sottovoce-icons-")
         self.palette: Palette = LIGHT
         self._sheet = ""
+        folder = Path(self._icons.name)
+        self._sheets = {palette: _sheet(palette, folder) for palette in (LIGHT, DARK)}
         self._zones: list[weakref.ref[QWidget]] = []
         self._waiting: deque[QWidget] = deque()
         self._next = QTimer(self)  # at 0 ms: after whatever else the event loop has to do
@@ -87,13 +89,7 @@ class Theme(QObject):
         if wanted is self.palette and self._sheet:
             return
         self.palette = wanted
-        folder = Path(self._icons.name)
-        self._sheet = stylesheet(
-            wanted,
-            arrow_up=recoloured_file("chevron-up", wanted.muted, folder).as_posix(),
-            arrow_down=recoloured_file("chevron-down", wanted.muted, folder).as_posix(),
-            check=recoloured_file("check", wanted.on_accent, folder).as_posix(),
-        )
+        self._sheet = self._sheets[wanted]
         zones = self._living_zones()
         zones.sort(key=lambda zone: not zone.isVisible())
         for zone in zones:
@@ -138,6 +134,16 @@ class Theme(QObject):
                 break
         if not self._waiting:
             self._next.stop()
+
+
+def _sheet(colours: Palette, folder: Path) -> str:
+    """The style sheet in ``colours``, its few pictures written to ``folder``."""
+    return stylesheet(
+        colours,
+        arrow_up=recoloured_file("chevron-up", colours.muted, folder).as_posix(),
+        arrow_down=recoloured_file("chevron-down", colours.muted, folder).as_posix(),
+        check=recoloured_file("check", colours.on_accent, folder).as_posix(),
+    )
 
 
 def _qt_palette(colours: Palette) -> QPalette:

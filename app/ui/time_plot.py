@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.ui.history import SECONDS
+from app.ui.palette import Palette
 from app.ui.theme import text_font, theme
 from app.ui.view_models import tr
 from app.ui.widgets import label
@@ -29,6 +30,8 @@ RESTLESS: Final = 20.0  # times the height of the plot that a curve goes up and 
 
 class TimePlot(pg.PlotWidget):
     """Curves over the last 60 s. ``set_curve`` draws; the y range and its ticks are given."""
+
+    _worn: Palette | None = None
 
     def __init__(self, low: float, high: float, ticks: Ticks, name: str) -> None:
         super().__init__(background=None)
@@ -60,8 +63,13 @@ class TimePlot(pg.PlotWidget):
             [[(-60, tr("−60 s")), (-30, tr("−30 s")), (-2, tr("now"))], []]
         )
         self.set_ticks(ticks)
-        theme().changed.connect(self._recolour)
         self._recolour()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        new = self._worn is not None and self._worn is not theme().palette
+        if new and event.type() == QEvent.Type.StyleChange:  # its zone has put them on
+            self._recolour()
 
     def sizeHint(self) -> QSize:
         return QSize(320, 150)
@@ -73,9 +81,11 @@ class TimePlot(pg.PlotWidget):
         """``colour`` names a field of the palette."""
         curve = pg.PlotCurveItem(connect="finite", antialias=True)
         curve.setSegmentedLineMode("off")
+        # stroked when it changes; copied when the window is painted for another reason
+        curve.setCacheMode(curve.CacheMode.DeviceCoordinateCache)
         self.addItem(curve)
         self._curves[key] = (curve, colour, dashed)
-        self._recolour()
+        curve.setPen(self._pen(key, colour, dashed))
 
     def set_curve(self, key: str, x: Pcm, y: Pcm) -> None:
         with warnings.catch_warnings():
@@ -103,7 +113,7 @@ class TimePlot(pg.PlotWidget):
         return pg.mkPen(ink, width=thin if dashed else 2.0, style=style)
 
     def _recolour(self) -> None:
-        colours = theme().palette
+        colours = self._worn = theme().palette
         for side in ("left", "bottom"):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(pg.mkPen(colours.border))

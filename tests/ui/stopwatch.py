@@ -4,6 +4,9 @@ Two things hold a window up: work, and waiting (for a lock, a disk, another thre
 interpreter). Both are measured for every event. What other processes of a busy machine take is
 not the window's fault and is left out: work is the thread's processor time, and waiting is what the
 clock says less that and less the time in which the thread could have run but had no processor.
+Processor time itself grows where others fill the caches or the other half of a core. So after an
+event that looks too long, the same small job is done again whose time is known, and the event is
+judged at the pace that the machine had then: on a quiet one it is 1, and nothing is forgiven.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from PySide6.QtCore import QAbstractEventDispatcher, QEvent, QObject, QThread
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
 FRAME_MS: Final = 16.0  # a screen shows 60 pictures a second
@@ -30,6 +34,40 @@ class Handled(NamedTuple):
     kind: str
     waited_ms: float = 0.0
     """0 where the system does not tell it."""
+    pace: float = 1.0
+    """How many times slower than at its best the machine was; only measured for long work."""
+
+    @property
+    def own_ms(self) -> float:
+        """The work at the machine's best pace."""
+        return self.work_ms / self.pace
+
+
+class Pace:
+    """Times a job of the kind that windows do: a little Python, a little painting."""
+
+    def __init__(self) -> None:
+        self._picture = QImage(400, 300, QImage.Format.Format_ARGB32_Premultiplied)
+        self.best_s = min(self._once() for _ in range(40))
+
+    def now(self) -> float:
+        """1 at the machine's best, more where it is slowed down."""
+        times = sorted(self._once() for _ in range(9))
+        self.best_s = min(self.best_s, times[0])
+        return times[4] / self.best_s
+
+    def _once(self) -> float:
+        began_s = time.thread_time()
+        painter = QPainter(self._picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self._picture.rect(), QColor("white"))
+        for line in range(12):
+            painter.drawRoundedRect(10, 10 + 20 * line, 380, 40, 8, 8)
+            painter.drawText(20, 30 + 20 * line, f"line {line} of what a window shows")
+        painter.end()
+        for _number in range(5_000):
+            pass
+        return time.thread_time() - began_s
 
 
 class _Reading(NamedTuple):
@@ -51,6 +89,7 @@ class MeasuredApplication(QApplication):
         super().__init__(arguments)
         self._open: list[tuple[int, str]] = []  # loop level and kind of the events under way
         self._began: _Reading | None = None
+        self._pace: Pace | None = None
         self._schedstat = os.open(_SCHEDSTAT, os.O_RDONLY) if _SCHEDSTAT.exists() else -1
         QAbstractEventDispatcher.instance().aboutToBlock.connect(self._pause)
 
@@ -76,11 +115,17 @@ class MeasuredApplication(QApplication):
     @contextlib.contextmanager
     def measured(self) -> Iterator[list[Handled]]:
         """What is handled inside goes to the list."""
-        self.handled = handled = []
+        handled = self.begin()
         try:
             yield handled
         finally:
             self.handled = None
+
+    def begin(self) -> list[Handled]:
+        """From now on, until ``handled`` is None again."""
+        self._pace = self._pace or Pace()
+        self.handled = handled = []
+        return handled
 
     def _pause(self) -> None:
         """Write down what the event under way took so far: it ended, or a loop in it goes on."""
@@ -92,7 +137,8 @@ class MeasuredApplication(QApplication):
         waited_s = max(0.0, now.clock_s - began.clock_s - work_s - ready_s)
         if self._schedstat < 0:
             waited_s = 0.0
-        self.handled.append(Handled(1000 * work_s, self._open[-1][1], 1000 * waited_s))
+        pace = self._pace.now() if self._pace and 1000 * work_s > FRAME_MS else 1.0
+        self.handled.append(Handled(1000 * work_s, self._open[-1][1], 1000 * waited_s, pace))
 
     def _read(self) -> _Reading:
         told = b"0 0" if self._schedstat < 0 else os.pread(self._schedstat, 100, 0)
@@ -106,8 +152,13 @@ def assert_never_blocked(handled: list[Handled], at_least: int = 30) -> None:
     assert len(work) >= at_least, f"only {len(work)} events: was the window shown at all?"
     slow = [entry for entry in work if entry.work_ms > QUICK_MS]
     longest = max(handled, key=lambda entry: entry.waited_ms)
+    paces = ", ".join(
+        f"{entry.work_ms:.1f} at {entry.pace:.1f}" for entry in work if entry.pace != 1
+    )
     print(f"{len(work)} events, at most {work[-1].work_ms:.1f} ms of work in one ({work[-1].kind})")
+    print(f"long ones and the machine's pace: {paces or 'none'}")
     print(f"at most {longest.waited_ms:.0f} ms of waiting ({longest.kind})")
-    assert work[-1].work_ms < FRAME_MS, f"the window was busy: {work[-3:]}"
+    busy = [entry for entry in work if entry.own_ms >= FRAME_MS]
+    assert not busy, f"the window was busy: {busy}"
     assert len(slow) <= MAX_SLOW * len(work), f"of {len(work)} events too many are slow: {slow}"
     assert longest.waited_ms < LONGEST_WAIT_MS, f"the window waited: {longest}"

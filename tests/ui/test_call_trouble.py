@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -200,9 +200,10 @@ def test_devices_are_changed_unplugged_and_replugged_in_the_call(
         window.page.open_details(True)
         qtbot.waitUntil(lambda: theme().settled, timeout=SOON_MS)
         qtbot.wait(800)
-        qapp.handled = handled = []
+        handled = qapp.begin()
         for choice in ("light", "dark"):
-            theme().choose(choice)
+            QTimer.singleShot(0, lambda choice=choice: theme().choose(choice))
+            qtbot.waitUntil(lambda dark=choice == "dark": theme().palette.dark == dark)
             qtbot.waitUntil(lambda: theme().settled, timeout=SOON_MS)
             qtbot.wait(200)
         qapp.handled = None

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
 from app.ui.call_window import CallWindow
+from app.ui.palette import DARK
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.theme import theme
 from tests.app.calls import make_call, talk
@@ -82,7 +83,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.waitUntil(answer.done, timeout=PATIENCE_MS)
     QGuiApplication.clipboard().setText(answer.result())
     qtbot.mouseClick(window.invite.answer.paste, LEFT)
-    qapp.handled = handled = []  # measured from here, the change to the page of the call included
+    handled = qapp.begin()  # measured from here, the change to the page of the call included
     qtbot.mouseClick(window.invite.answer.go, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: window.page.header.name.text() == "Bo", timeout=SOON_MS)
@@ -101,7 +102,8 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.mouseClick(page.header.light, LEFT)
     qtbot.waitUntil(page.meters.isVisible, timeout=SOON_MS)
     qtbot.wait(800)
-    theme().choose("dark")
+    QTimer.singleShot(0, lambda: theme().choose("dark"))
+    qtbot.waitUntil(lambda: theme().palette is DARK, timeout=SOON_MS)
     qtbot.waitUntil(lambda: theme().settled, timeout=SOON_MS)
 
     qtbot.mouseClick(page.bar.switch.buttons["opus"], LEFT)

@@ -230,7 +230,7 @@ def test_new_colours_reach_every_zone_one_turn_at_a_time(
     qapp.processEvents()
     theme().choose("dark")
     assert not theme().settled
-    qapp.handled = handled = []
+    handled = qapp.begin()
     while not theme().settled:
         qapp.processEvents()
     qapp.handled = None

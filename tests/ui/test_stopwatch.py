@@ -13,6 +13,7 @@ from tests.ui.stopwatch import (
     LONGEST_WAIT_MS,
     Handled,
     MeasuredApplication,
+    Pace,
     assert_never_blocked,
 )
 
@@ -74,18 +75,33 @@ def test_events_of_a_dialogs_own_loop_count_for_themselves(qapp: MeasuredApplica
     assert max(entry.waited_ms for entry in handled) < 100.0  # the idle loop is no waiting
 
 
+def test_the_pace_is_one_where_nothing_is_in_the_way(qapp: MeasuredApplication) -> None:
+    pace = Pace()
+    before_s = pace.best_s
+    assert 1.0 <= pace.now() < 20.0
+    pace.best_s = before_s / 3.0  # as if the machine had been three times faster
+    assert pace.now() >= 2.0
+
+
 @pytest.mark.parametrize(
     "slow",
     [
         [Handled(16.5, "paint")],
+        [Handled(33.0, "paint", 0.0, 2.0)],
         [Handled(9.0, "paint")] * 50,
         [Handled(1.0, "paint", LONGEST_WAIT_MS + 1.0)],
     ],
-    ids=["one over a frame", "many over half a frame", "one that waits"],
+    ids=[
+        "one over a frame",
+        "one over a frame on a slow machine",
+        "many over half a frame",
+        "one that waits",
+    ],
 )
 def test_a_window_that_blocks_is_told(slow: list[Handled]) -> None:
     assert_never_blocked(QUICK)
     assert_never_blocked([*QUICK, Handled(15.0, "paint", 100.0)])
+    assert_never_blocked([*QUICK, Handled(24.0, "paint", 0.0, 2.0)])
     with pytest.raises(AssertionError, match=r"busy|too many|waited"):
         assert_never_blocked([*QUICK, *slow])
 
