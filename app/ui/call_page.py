@@ -6,6 +6,7 @@ It shows what it is told 20 times a second and forwards what is pressed; it deci
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
@@ -15,9 +16,11 @@ from app.call_controls import CallControls
 from app.stats import CallStats
 from app.ui.call_header import CallHeader
 from app.ui.details_panel import DetailsPanel, scrolling
+from app.ui.icons import drawn_ahead
 from app.ui.meters import MeterBoard
 from app.ui.notice_bar import ConsentBar, NoticeBar
 from app.ui.outside_words import in_user_language
+from app.ui.palette import DARK, LIGHT
 from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
 from app.ui.theme import theme
@@ -85,10 +88,11 @@ class CallPage(QWidget):
         self.consent.refused.connect(self._refuse)
 
     def warm_up(self) -> None:
-        """Draw what is hidden once, part by part, before a call: fonts and axes are then ready, and
-        opening the details in a call is quick."""
+        """Draw what is hidden once, part by part, before a call: fonts, axes and the icons of both
+        themes are then ready, and opening the details in a call is quick."""
         parts: list[QWidget] = [self.details, *self.meters.cards]
-        self._warming = Turns(self, each(part.grab for part in parts))
+        icons = drawn_ahead([LIGHT.text, DARK.text])
+        self._warming = Turns(self, chain(each(part.grab for part in parts), icons))
 
     def _tell(self, what: Callable[[CallControls], object]) -> None:
         if self._call is not None:

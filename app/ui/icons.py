@@ -6,6 +6,7 @@ is rendered. Rendered icons are kept, so a repaint never reads a file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ def _source(name: str) -> str:
     return (ICON_DIR / f"{name}.svg").read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
     """Icon ``name`` in ``colour``, ``size`` device-independent pixels square.
 
@@ -38,13 +39,22 @@ def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
     return drawn
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def icon(name: str, colour: str, size: int = 20) -> QIcon:
     """The same for a button, at the densities of plain and fine screens."""
     made = QIcon()
     for ratio in (1.0, 2.0):
         made.addPixmap(pixmap(name, colour, size, ratio))
     return made
+
+
+def drawn_ahead(colours: Sequence[str], sizes: Sequence[int] = (20, 24)) -> Iterator[None]:
+    """Draw every icon before it is needed, one at a time."""
+    for name in sorted(path.stem for path in ICON_DIR.glob("*.svg")):
+        for colour in colours:
+            for size in sizes:
+                icon(name, colour, size)
+        yield
 
 
 @lru_cache(maxsize=1)

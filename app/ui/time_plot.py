@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -69,7 +69,7 @@ class TimePlot(pg.PlotWidget):
         super().changeEvent(event)
         new = self._worn is not None and self._worn is not theme().palette
         if new and event.type() == QEvent.Type.StyleChange:  # its zone has put them on
-            self._recolour()
+            QTimer.singleShot(0, self, self._recolour)  # axes take a millisecond each
 
     def sizeHint(self) -> QSize:
         return QSize(320, 150)
