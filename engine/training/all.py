@@ -44,6 +44,8 @@ class Stage:
     """Of ``engine.training``, where it is not called as the stage is."""
     options: tuple[str, ...] = ()
     """What only this stage is told."""
+    folder: str = ""
+    """Where it writes, when that is another stage's."""
 
     @property
     def module_name(self) -> str:
@@ -65,7 +67,9 @@ STAGES = (
           first=(("--judge-minutes", 0.1), ("--shape-minutes", 0.1))),
     Stage("tables", 0.03, "probability tables of the bitstream, codes too",
           frozenset({"cache", "minutes"}), besides_s=20.0),
-    Stage("vocoder", 0.17, "acoustic frames → sound", besides_s=10.0),
+    Stage("predicted", 0.02, "frames as the synthesizer predicts them, for the vocoder",
+          frozenset({"cache", "minutes", "threads"}), besides_s=8.0, folder="vocoder"),
+    Stage("vocoder", 0.15, "acoustic frames → sound", besides_s=10.0),
 )  # fmt: skip
 
 
@@ -114,8 +118,8 @@ def command_of(stage: Stage, arguments: argparse.Namespace, minutes: float) -> l
         command += ["--threads", str(arguments.threads)]
     if stage.name == "align":
         return command  # it writes into the cache
-    if "install" in stage.takes or not arguments.install:
-        command += ["--out", str(arguments.out / stage.name)]
+    if stage.folder or "install" in stage.takes or not arguments.install:
+        command += ["--out", str(arguments.out / (stage.folder or stage.name))]
     if "install" in stage.takes and arguments.install:
         command.append("--install")
     return command

@@ -8,13 +8,16 @@ predicted log-mel and pitch are in step with the clip. Run it again when the cod
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from engine.articulation import ArticulationEncoder
 from engine.errors import SottovoceError
@@ -24,6 +27,7 @@ from engine.synthesizer import SpokenEvent, Synthesizer
 from engine.training.batches import BatchMaker
 from engine.training.datasets import Corpus
 from engine.training.events import measure, to_events
+from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.voice import voice_basis
 
 F32 = NDArray[np.float32]
@@ -105,14 +109,24 @@ class Predictor:
         return joined, clip.first_frame + events[0].start_tick
 
 
-def predict_corpus(corpus: Corpus, clips: int, seed: int) -> PredictedFrames:
-    """``clips`` random clips of the train split, each with a random number of layers."""
+def predict_corpus(
+    corpus: Corpus, clips: int, seed: int, minutes: float = math.inf
+) -> PredictedFrames:
+    """At most ``clips`` random clips of the train split, each with a random number of layers, in about
+    ``minutes``; the readers that trainers hold out are not among them."""
+    end = time.monotonic() + 60 * minutes
     rng = np.random.default_rng(seed)
-    train = corpus.select("train")
+    native = corpus.select("train", ("librispeech",))
+    held_out = set(native[-VALIDATION_CLIPS:] if len(native) > VALIDATION_CLIPS else ())
+    train = [n for n in corpus.select("train") if n not in held_out]
     weights = corpus.draw_weights(train)
     chosen = rng.choice(train, min(clips, int((weights > 0).sum())), replace=False, p=weights)
     predictor = Predictor(corpus)
-    spoken = [predictor.predict(int(n), int(rng.integers(0, MAX_LAYERS + 1))) for n in chosen]
+    spoken = []
+    for n in tqdm(chosen, desc="predicting", unit=" clips", mininterval=10):
+        spoken.append(predictor.predict(int(n), int(rng.integers(0, MAX_LAYERS + 1))))
+        if time.monotonic() > end:
+            break
     return PredictedFrames(
         np.concatenate([frames.mel for frames, _ in spoken]).astype(np.float16),
         np.concatenate([frames.f0_hz for frames, _ in spoken]),
@@ -126,13 +140,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="speech folder with manifest.tsv")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the vocoder's run folder")
-    parser.add_argument("--clips", type=int, default=500)
+    parser.add_argument("--clips", type=int, default=500, help="at most")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     try:
-        made = predict_corpus(Corpus(options.data, options.cache), options.clips, options.seed)
+        made = predict_corpus(
+            Corpus(options.data, options.cache), options.clips, options.seed, options.minutes
+        )
         options.out.mkdir(parents=True, exist_ok=True)
         made.save(options.out / FILE_NAME)
     except SottovoceError as error:

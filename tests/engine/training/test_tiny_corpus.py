@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from engine.training.batches import NONE, Augment, BatchMaker
 from engine.training.codec_net import Codec
 from engine.training.datasets import Corpus
 from engine.training.other_voices import SPEEDS, widen
+from engine.training.predicted import PredictedFrames, predict_corpus
 from engine.training.recognizer_data import load_examples, prepare_features
 from engine.training.shapes import fit_shapes
 from engine.training.voice import voice_basis
@@ -50,6 +53,26 @@ def test_codes_learn_the_shapes_that_cannot_be_guessed(corpus: Corpus) -> None:
     assert not codes[0].any() and codes[1:].any()
     left = [float((latent - stages[:, :n].sum(1)).square().mean()) for n in range(MAX_LAYERS + 1)]
     assert left == sorted(left, reverse=True) and left[1] < 0.6 * left[0]
+
+
+def test_predicted_frames_are_in_step_with_their_clips(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.predicted.VALIDATION_CLIPS", 1)
+    frames = predict_corpus(corpus, clips=9, seed=0)
+    train = corpus.select("train")
+    starts = {corpus.clips[n].first_frame for n in train[:-1]}  # the last reader is held out
+    assert set(frames.first_frame.tolist()) == starts
+    assert len(frames.mel) == len(frames.f0_hz) == frames.lengths.sum()
+    assert np.isfinite(frames.mel).all()
+    for first, true in zip(np.cumsum([0, *frames.lengths]), frames.first_frame, strict=False):
+        told = frames.mel[first : first + 100].mean(1).astype(np.float64)
+        heard = np.asarray(corpus.mel[true : true + 100], np.float64).mean(1)
+        assert np.corrcoef(told, heard)[0, 1] > 0.5  # made-up phonemes, but true loudness
+    frames.save(tmp_path / "predicted.npz")
+    np.testing.assert_array_equal(PredictedFrames.load(tmp_path / "predicted.npz").mel, frames.mel)
+    hurried = predict_corpus(corpus, clips=9, seed=0, minutes=0.0)
+    assert len(hurried.lengths) == 1
 
 
 def test_clips_are_told_as_they_were_recognised_where_that_is_known(corpus: Corpus) -> None:
