@@ -109,6 +109,7 @@ class PhonemeArm:
         self._meter = ReceptionMeter()
         self._spoken: set[int] = set()
         self._spoken_samples = 0
+        self._heard_row = 0  # of what was begun last, among the events noted
         self._next_report_ms = REPORT_INTERVAL_MS
         self._run = ArmRun()
 
@@ -187,9 +188,9 @@ class PhonemeArm:
     def _note(self, event: PhonemeEvent, action: PlayoutAction, play_ticks: int) -> None:
         heard_ms = self._spoken_samples / SAMPLES_A_MS + SpeechDecoder.LOOKAHEAD_MS
         rows = self._run.events
-        if action is PlayoutAction.EXPAND and rows and rows[-1].side == "far":
-            # the phoneme before is held on
-            rows[-1] = replace(rows[-1], play_ticks=(rows[-1].play_ticks or 0) + play_ticks)
+        if action is PlayoutAction.EXPAND:  # the phoneme before is held on: it is not heard anew
+            held = rows[self._heard_row]
+            rows[self._heard_row] = replace(held, play_ticks=(held.play_ticks or 0) + play_ticks)
             return
         concealed = action is PlayoutAction.CONCEAL
         self._run.spans.append(
@@ -204,6 +205,7 @@ class PhonemeArm:
         )
         play_tick = round(heard_ms / TICK_MS)
         status: Status = "concealed" if concealed else "played"
+        self._heard_row = len(rows)
         rows.append(EventRow("far", event, status, play_tick, play_ticks))
         if not concealed:
             self._spoken.add(event.index)

@@ -121,6 +121,8 @@ def test_the_delay_log_says_when_everything_was_heard(pcm: Pcm, stream: EncodedS
             assert row["kind"] in ("speech", "pause", "concealed")
         heard = [row["heard_ms"] for row in rows]
         assert heard == sorted(heard)
+        said = [row["said_ms"] for row in rows if row["kind"] != "concealed"]
+        assert len(set(said)) == len(said)  # what is held on is not heard anew
 
 
 def said_again(stream: EncodedStream, times: int) -> EncodedStream:
