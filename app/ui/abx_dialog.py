@@ -15,6 +15,7 @@ from app.stats import CallStats
 from app.ui.abx import MAX_TRIALS, AbxSession, Label
 from app.ui.buttons import IconButton, Segments
 from app.ui.form import FormPage
+from app.ui.tasks import DISK
 from app.ui.theme import theme
 from app.ui.turns import Turns
 from app.ui.view_models import arm_name, tr
@@ -27,6 +28,8 @@ class AbxDialog(QDialog):
     """Lies beside the call; the call page hides everything that would tell the arms apart."""
 
     saved = Signal(str)
+    _kept = Signal(str, str)
+    """Where the result lies, or why it is nowhere. From the thread of the disk."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class AbxDialog(QDialog):
         self._dice = dice or random.SystemRandom()
         self._before = call.stats().arm
         self.session: AbxSession | None = None
+        self._kept.connect(self._tell_where)
         theme().dress(self)
         self.setWindowTitle(tr("Blind test"))
         self.setMinimumSize(440, 260)  # the longest words of any language, wrapped
@@ -156,14 +160,21 @@ class AbxDialog(QDialog):
         folder = Path(stats.recording_path) if stats.recording_path else self._folder
         if stats.recording_path and not folder.is_dir():
             folder = folder.parent
-        try:
-            path = session.save(folder, time.strftime("%Y%m%d-%H%M%S"))
-            set_text(self._where, tr("Saved as {0}").format(path))
-            self.saved.emit(str(path))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            set_text(self._where, tr("The result cannot be saved ({0}).").format(reason))
+        DISK.submit(self._keep, session, folder, time.strftime("%Y%m%d-%H%M%S"))
         self._pages.setCurrentIndex(2)
+
+    def _keep(self, session: AbxSession, folder: Path, stamp: str) -> None:
+        try:
+            self._kept.emit(str(session.save(folder, stamp)), "")
+        except OSError as error:
+            self._kept.emit("", error.strerror or str(error))
+
+    def _tell_where(self, path: str, reason: str) -> None:
+        if path:
+            set_text(self._where, tr("Saved as {0}").format(path))
+            self.saved.emit(path)
+        else:
+            set_text(self._where, tr("The result cannot be saved ({0}).").format(reason))
 
     def show_stats(self, stats: CallStats) -> None:
         """Somebody else's hand on the arm is put right: a blind test stays blind."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -22,15 +20,13 @@ from app.stats import CallStats
 from app.ui.dialogs import open_dialog
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_wizard import SetupWizard
-from app.ui.tasks import error_line
+from app.ui.tasks import DISK, error_line
 from app.ui.theme import theme
 from engine.errors import SottovoceError
 
 OpenAudio = Callable[[Settings], AudioPort]
 Save = Callable[[Settings], None]
 CallNow = Callable[[], CallControls | None]
-_DISK: Final = ThreadPoolExecutor(1, thread_name_prefix="settings")
-"""One for all windows: the last change is the last to be written, also before the program ends."""
 
 
 class Preferences(QObject):
@@ -55,7 +51,7 @@ class Preferences(QObject):
             theme().choose(settings.theme)
         self.settings = settings
         self.changed.emit(settings)
-        _DISK.submit(self._keep, settings)
+        DISK.submit(self._keep, settings)
 
     def _keep(self, settings: Settings) -> None:
         """On the thread of the disk."""

@@ -1,17 +1,21 @@
-"""Futures that end in the window's thread: asked about by a timer, never waited for."""
+"""What takes its time: futures that end in the window's thread, asked about by a timer and never
+waited for, and the one thread on which windows write to the disk."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from typing import Any
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any, Final
 
 from app.ui.outside_words import in_user_language
 from app.ui.view_models import tr
 from engine.errors import SottovoceError
 
 log = logging.getLogger(__name__)
+
+DISK: Final = ThreadPoolExecutor(1, thread_name_prefix="disk")
+"""One for all windows: what is given to it last is written last, also before the program ends."""
 
 
 def error_line(error: BaseException) -> str:

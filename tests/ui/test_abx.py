@@ -6,9 +6,13 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from app.ui.abx import AbxSession, binomial_p
+from app.ui.abx_dialog import AbxDialog
+from tests.app.calls import make_call
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,21 @@ def test_the_result_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):
         session.save(tmp_path / "file", "x")
+
+
+def test_a_result_that_cannot_be_saved_is_still_shown(qtbot: QtBot, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    call = make_call("Ada", np.zeros(160, np.float32), tmp_path)
+    before = call.stats().arm
+    dialog = AbxDialog(call, blocked, dice=random.Random(5))
+    qtbot.addWidget(dialog)
+    dialog.count.setValue(5)
+    dialog.start()
+    assert dialog.session is not None
+    for real in dialog.session.order:
+        dialog.answer(real)
+    assert "5" in dialog._figure.text()
+    qtbot.waitUntil(lambda: "cannot be saved" in dialog._where.text(), timeout=5000)
+    assert call.stats().arm == before  # what was heard before is heard again
+    call.close()

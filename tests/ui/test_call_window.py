@@ -169,10 +169,14 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
             assert mine._switches.arm == session.arm_of(ear)
         dialog.answer(session.order[len(session.answers)])
     assert session.p_value == pytest.approx(1 / 16)
+    kept: list[str] = []
+    dialog.saved.connect(kept.append)
+    qtbot.waitUntil(lambda: bool(kept), timeout=SOON_MS)
     dialog.accept()
     folder = Path(mine.stats().recording_path)
     folder = folder if folder.is_dir() else folder.parent
     saved = list(folder.glob("abx-*.json"))
+    assert [str(path) for path in saved] == kept
     assert len(saved) == 1
     assert json.loads(saved[0].read_text())["correct"] == 4
 

@@ -68,7 +68,9 @@ def test_every_page_fits_every_screen(
     assert bad == []
 
 
-def dialogs(window: CallWindow, folder: Path) -> list[tuple[QDialog, list[Callable[[], object]]]]:
+def dialogs(
+    window: CallWindow, folder: Path, qtbot: QtBot
+) -> list[tuple[QDialog, list[Callable[[], object]]]]:
     """Each dialog with what leads from one of its pages to the next."""
     settings = SettingsDialog(Settings(), window)
     settings.complete()
@@ -79,15 +81,16 @@ def dialogs(window: CallWindow, folder: Path) -> list[tuple[QDialog, list[Callab
     turn = [lambda tab=tab: settings._open(tab) for tab in ("sound", "network")]
     step = [lambda: wizard._go(1), lambda: wizard._go(2)]
     finish = [abx.start, *(lambda: abx.answer("A") for _trial in range(abx.count.value()))]
+    finish.append(lambda: qtbot.waitUntil(lambda: bool(abx._where.text()), timeout=5000))
     return [(settings, turn), (wizard, step), (VoiceLab("", window), []), (abx, finish)]
 
 
 def test_every_dialog_fits_a_small_screen(
-    make_window: MakeWindow, language: str, tmp_path: Path
+    make_window: MakeWindow, qtbot: QtBot, language: str, tmp_path: Path
 ) -> None:
     window = make_window()
     bad = []
-    for dialog, steps in dialogs(window, tmp_path):
+    for dialog, steps in dialogs(window, tmp_path, qtbot):
         dialog.show()
         for step in [lambda: None, *steps]:
             step()
