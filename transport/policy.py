@@ -39,7 +39,8 @@ MISSING_TARGET: Final = 0.0038
 MAX_COPIES: Final = 12
 CODE_GAINS: Final = (2.9, 0.9, 0.65, 0.45)
 """Word errors in a hundred that each articulation code repairs, after the ones before it: the five
-that all four repair, shared out as they raise ESTOI (the words of one code are too few to count)."""
+that all four repair, shared out as they raise ESTOI (the words of one code are too few to count). A
+code beyond those counted is taken to be worth as much as the last."""
 NO_CODES: Final = (0,) * MAX_LAYERS
 LEAST_GAIN: Final = 0.02
 """A sending of a code that repairs less is not worth its bits."""
@@ -196,7 +197,8 @@ def _code_sendings(room_bits: float, sendings: int, loss: float, again: float) -
     counts = [0] * MAX_LAYERS
     while room_bits >= CODE_BITS:
         best, best_gain = -1, LEAST_GAIN
-        for layer, gain in enumerate(CODE_GAINS):
+        for layer in range(MAX_LAYERS):
+            gain = CODE_GAINS[min(layer, len(CODE_GAINS) - 1)]
             if counts[layer] >= (counts[layer - 1] if layer else sendings):
                 continue
             if counts[layer]:
