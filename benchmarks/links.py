@@ -43,7 +43,7 @@ LINKS: dict[str, ImpairmentSettings] = {
         for ppm in (300, -300)
     },
     "loopback": ImpairmentSettings(),
-    "loopback, 30% and 30 ms jitter": ImpairmentSettings(
+    "loopback 30% and 30 ms jitter": ImpairmentSettings(
         loss=0.3, delay_ms=30, jitter_ms=30, reorder=True
     ),
 }
