@@ -21,9 +21,9 @@ from engine.synthesizer import SpokenEvent
 
 BUFFER_EVENTS: Final = 512
 LATENESS_EVENTS: Final = 256  # about 22 s of speech: older arrivals are forgotten
-QUANTILE: Final = 0.93  # the few later ones stretch the phoneme before them
+QUANTILE: Final = 0.95  # the few later ones stretch the phoneme before them
 PATIENT_QUANTILE: Final = 0.97  # where arrivals vary so much that stretching would be heard
-VARIED_MS: Final = (250.0, 400.0)  # from the median to QUANTILE: patience grows between the two
+VARIED_MS: Final = (300.0, 500.0)  # from the median to QUANTILE: patience grows between the two
 MARGIN_MS: Final = 5.0
 FIRST_MARGIN_MS: Final = 60.0  # until FIRST_EVENTS have shown how regular the link is
 FIRST_EVENTS: Final = 24
@@ -32,7 +32,7 @@ STRAY_MS: Final = 1000.0  # arrivals beyond the span for that long are the new n
 TOLERANCE_MS: Final = 20.0  # deviation from the line that is left alone
 MAX_BEHIND_MS: Final = 800.0  # events that far behind the line are skipped, not replayed
 HURRY_MS: Final = 50.0  # that far behind, consonants are shortened too
-RUSH_MS: Final = 60.0  # that far behind, everything is spoken in half its time
+RUSH_MS: Final = 100.0  # that far behind, everything is spoken in three fifths of its time
 MIN_EXPAND_TICKS: Final = 6  # also where arrivals are regular: it may be the end of a sentence
 MAX_EXPAND_TICKS: Final = 25
 EXPAND_STEP_TICKS: Final = 3
@@ -298,7 +298,7 @@ def _shortening(event: PhonemeEvent, behind_ms: float) -> int:
     if event.phoneme == SILENCE:
         return min(wanted, event.duration_ticks - 1)
     if behind_ms > RUSH_MS:
-        return min(wanted, event.duration_ticks // 2)
+        return min(wanted, event.duration_ticks * 2 // 5)
     if event.phoneme in VOWELS or behind_ms > HURRY_MS:
         return min(wanted, max(event.duration_ticks // 4, int(event.duration_ticks > 4)))
     return 0
