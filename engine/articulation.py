@@ -102,7 +102,8 @@ class Codebooks(nn.Module):
         manner = MANNER.to(phoneme.device)[phoneme]
         indices = torch.zeros(len(latent), MAX_LAYERS, dtype=torch.int64, device=latent.device)
         chosen = latent.new_zeros(len(latent), MAX_LAYERS, CODE_DIM)
-        for books, rows in ((self.vectors[m], manner == m) for m in range(MANNERS)):
+        for m in set(manner.tolist()):  # a call has one event at a time: no work for the others
+            books, rows = self.vectors[m], manner == m
             found = _best_paths(latent[rows], books)
             indices[rows] = found
             chosen[rows] = books[torch.arange(MAX_LAYERS, device=found.device), found]
