@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QApplication
 
 FRAME_MS: Final = 16.0  # a screen shows 60 pictures a second
 QUICK_MS: Final = 8.0  # what a turn of a running call keeps to; opening a page may take more
+MOST_PACE: Final = 2.0  # however slow the machine gets, no more than this is put down to it
 MAX_SLOW: Final = 0.25  # caches that other processes empty make everything up to twice as slow
 LONGEST_WAIT_MS: Final = 1000.0  # threads that hold the interpreter may have to wait for a core
 _SCHEDSTAT: Final = Path("/proc/thread-self/schedstat")  # Linux: ns run, ns waited for a processor
@@ -51,10 +52,10 @@ class Pace:
         self.best_s = min(self._once() for _ in range(40))
 
     def now(self) -> float:
-        """1 at the machine's best, more where it is slowed down."""
+        """1 at the machine's best, up to MOST_PACE where it is slowed down."""
         times = sorted(self._once() for _ in range(9))
         self.best_s = min(self.best_s, times[0])
-        return times[4] / self.best_s
+        return min(times[4] / self.best_s, MOST_PACE)
 
     def _once(self) -> float:
         began_s = time.thread_time()
