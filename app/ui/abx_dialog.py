@@ -175,6 +175,13 @@ class AbxDialog(QDialog):
             self.saved.emit(path)
         else:
             set_text(self._where, tr("The result cannot be saved ({0}).").format(reason))
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """A path may wrap: windows do not grow by themselves for text that came later."""
+        lacking = self._where.heightForWidth(self._where.width()) - self._where.height()
+        if lacking > 0:
+            self.resize(self.width(), self.height() + lacking)
 
     def show_stats(self, stats: CallStats) -> None:
         """Somebody else's hand on the arm is put right: a blind test stays blind."""
