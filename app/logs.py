@@ -1,7 +1,9 @@
-"""Logging to a rotating file, without anything anyone said.
+"""Logging to a rotating file on a thread of its own, without anything anyone said.
 
 The log holds states, counters and errors. Phonemes, text, audio, voice descriptors and invite
 codes never reach it: modules log numbers only, and a filter here cuts long or binary arguments.
+Who logs something never waits for the disk; what is still on its way when the program is killed is
+lost.
 """
 
 from __future__ import annotations
@@ -9,14 +11,19 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import queue
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.helper import Helper
 from app.settings import log_dir
 
 MAX_BYTES = 1 << 20
 KEEP_FILES = 3
+PATIENCE_S = 2.0  # for a slow disk, when the program ends
 MAX_TEXT = 300  # an invite code or a descriptor is longer than any message we write
 
 
@@ -43,6 +50,30 @@ class _NoContent(logging.Filter):
         return True
 
 
+class _Later(logging.handlers.QueueHandler):
+    """Hands records to a thread that writes them to ``file``."""
+
+    def __init__(self, file: logging.Handler, path: Path) -> None:
+        super().__init__(queue.Queue())
+        self.path = path
+        self._file = file
+        self._writer = Helper("log").start()
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self._writer.do(partial(self._file.handle, record))
+
+    def flush(self) -> None:
+        """Returns when what was logged until now is in the file."""
+        written = threading.Event()
+        self._writer.do(written.set)
+        written.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        self._writer.close(PATIENCE_S)
+        self._file.close()
+        super().close()
+
+
 def log_path() -> Path:
     return log_dir() / "sottovoce.log"
 
@@ -55,21 +86,21 @@ def set_up_logging() -> Path | None:
         logging.getLogger(quiet).setLevel(logging.WARNING)
     path = log_path()
     for handler in root.handlers:
-        if getattr(handler, "sottovoce_path", None) == path:
+        if isinstance(handler, _Later) and handler.path == path:
             return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
+        file = logging.handlers.RotatingFileHandler(
             path, maxBytes=MAX_BYTES, backupCount=KEEP_FILES, encoding="utf-8", delay=True
         )
     except OSError as error:
         print(f"sottovoce: no log file ({error})", file=sys.stderr)
         root.addHandler(logging.NullHandler())
         return None
-    handler.sottovoce_path = path  # type: ignore[attr-defined]
-    handler.addFilter(_NoContent())
-    handler.setFormatter(
+    file.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
     )
+    handler = _Later(file, path)
+    handler.addFilter(_NoContent())
     root.addHandler(handler)
     return path

@@ -14,6 +14,13 @@ from app.logs import log_path, set_up_logging
 pytestmark = pytest.mark.usefixtures("own_log")
 
 
+def written() -> str:
+    """The log, once what was logged is in it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return log_path().read_text()
+
+
 def test_bytes_arrays_and_long_texts_are_cut_to_their_size() -> None:
     set_up_logging()
     log = logging.getLogger("test")
@@ -22,7 +29,7 @@ def test_bytes_arrays_and_long_texts_are_cut_to_their_size() -> None:
     log.info("invite %s", "S" * 900)
     log.info("T" * 900)
     log.info("loss %.1f %%", 20.0)
-    text = log_path().read_text()
+    text = written()
     assert "<42 bytes>" in text
     assert "<array (160,)>" in text
     assert "S" * 50 not in text
@@ -35,6 +42,7 @@ def test_the_log_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
     set_up_logging()
     for number in range(200):
         logging.getLogger("test").info("line %d", number)
+    written()
     files = sorted(log_path().parent.iterdir())
     assert len(files) == logs.KEEP_FILES + 1
     assert all(file.stat().st_size <= 2_000 for file in files)
@@ -44,7 +52,7 @@ def test_setting_up_twice_writes_once() -> None:
     set_up_logging()
     set_up_logging()
     logging.getLogger("test").info("once")
-    assert log_path().read_text().count("once") == 1
+    assert written().count("once") == 1
 
 
 def test_without_a_place_for_the_log_the_program_goes_on(
