@@ -8,14 +8,14 @@ Who runs, and by what rules:
 * ``sottovoce-link`` (``transport.rtc``): asyncio; owns the sockets; drops the oldest packets.
 * ``adaptation`` (``app.voice_worker``): lowest priority; learns the talker's voice.
 * ``meter`` (``app.heard_meter``): low priority; recognises what is heard; skips when it is late.
-* ``recorder`` (``app.recorder``) and ``ticket`` (``app.resume``): the only ones that wait for
-  the disk.
-* ``devices``: opens and reopens sound devices.
+* ``recorder`` and ``export`` (``app.call_recording``) and ``ticket`` (``app.resume``): the only
+  ones that wait for the disk.
+* ``devices``: opens and reopens sound devices. ``hang-up``: ends the call.
 * The window's thread and any other: call the methods below, which return at once, and read
   ``stats()``, an immutable value.
 
-Between threads go plain values, futures and bounded queues. A voice descriptor lives in memory
-only and is wiped at hang-up.
+All are started before anybody talks (``app.helper`` says why). Between threads go plain values,
+futures and bounded queues. A voice descriptor lives in memory only and is wiped at hang-up.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from app.call_recording import CallRecording
 from app.call_state import CallState, may_move
 from app.call_words import CallWords, version_notice
 from app.clock import Clock, SystemClock
+from app.helper import Helper
 from app.network import STREAM_VERSION, Network, ice_settings
 from app.resume import TicketFile, TicketKeeper
 from app.settings import Settings, clean_name
@@ -77,6 +78,7 @@ class Call(CallPanel):
         self._lock = threading.RLock()
         self._greeted = False
         self._ended: Future[None] | None = None
+        self._closer = Helper("hang-up")
         self._stop = threading.Event()
         self._hello_due = False
         self._tickets = TicketKeeper(tickets) if tickets is not None else None
@@ -126,6 +128,10 @@ class Call(CallPanel):
             # No daemon: the interpreter must not go away under a thread inside torch.
             self._thread = threading.Thread(target=self._run, name="engine")
             self._thread.start()
+            for helper in (self._closer, self._devices):
+                helper.start()
+            if self._tickets is not None:
+                self._tickets.start()
             self._move(state)
         return code
 
@@ -141,6 +147,7 @@ class Call(CallPanel):
                 self._switches, self.network, self.recording, self._words, self._clock
             )
             self._worker = worker
+            self.recording.prepare()
             rest.loaded()
             failures, next_ms = 0, self._clock.now_ms()
             while self._wanted():
@@ -227,23 +234,21 @@ class Call(CallPanel):
         with self._lock:
             if not may_move(self._state, state):
                 return False
-            log.info("call: %s -> %s", self._state, state)
-            self._state = state
+            before, self._state = self._state, state
             if notice is not None:
                 self._notice = notice
+        log.info("call: %s -> %s", before, state)
         self._changed()
         return True
 
     def _end(self, notice: str, bye: ByeReason | None) -> Future[None]:
-        """Move to ended and clean up on a thread of its own, once."""
+        """Move to ended and clean up on the thread for it, once."""
         with self._lock:
             if self._ended is not None:
                 return self._ended
             ended: Future[None] = Future()
             self._ended = ended
-        threading.Thread(
-            target=self._clean_up, args=(bye, ended), name="hang-up", daemon=True
-        ).start()
+        self._closer.do(lambda: self._clean_up(bye, ended))
         self._move(CallState.ENDED, notice)
         return ended
 
@@ -259,10 +264,12 @@ class Call(CallPanel):
             thread = self._thread
             if thread is None:
                 self._audio.close()  # nobody else will
-            elif thread is not threading.current_thread():
+            else:
                 thread.join(timeout=15.0)
         except Exception:
             log.exception("hanging up")
         finally:
             self._stop.set()
+            for helper in (self._devices, self._closer):
+                helper.close()
             ended.set_result(None)

@@ -19,6 +19,7 @@ from app.call_state import CallState
 from app.call_switches import CallSwitches, impairment_words
 from app.call_words import CallWords
 from app.clock import Clock
+from app.helper import Helper
 from app.mark_view import MarkView
 from app.network import Network
 from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS, Settings
@@ -55,6 +56,7 @@ class CallPanel:
         self._began_ms = 0.0
         self._near_marks, self._far_marks = MarkView(), MarkView()
         self._thread: threading.Thread | None = None
+        self._devices = Helper("devices")
         self._worker: EngineWorker | None = None
         self._last_stats = CallStats()
         self._switches = CallSwitches(
@@ -118,7 +120,7 @@ class CallPanel:
             old, self._audio = self._audio, audio
             old.close()
 
-        threading.Thread(target=change, name="devices", daemon=True).start()
+        self._devices.do(change)
 
     def request_recording(self) -> None:
         if self._state is CallState.ACTIVE:

@@ -1,7 +1,9 @@
 """Recording a call: nothing is written before both sides agreed, and either side may end it.
 
 Keeps the consent of both ends and, while both agree, a ``Recorder`` that everything of the call
-is handed to. Times in a recording count from its own beginning.
+is handed to. Files are opened, written and made a bundle of on two threads that ``prepare`` starts:
+neither a window nor the engine worker waits for the disk. Times in a recording count from its own
+beginning.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from app import export
 from app.export import EventRow, PacketRow, export_bundle
-from app.recorder import TRACKS, Recorder, load_bundle
+from app.helper import Helper
+from app.recorder import TRACKS, Recorder, load_bundle, unwritable
 from app.stats import CallStats, Recording
 from app.summary import stats_row, summarise
 from engine.errors import SottovoceError
@@ -38,8 +43,9 @@ class CallRecording:
         self._say = say
         self._parent = folder
         self._bundle = bundle
-        self._closing: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._writer, self._exporter = Helper("recorder"), Helper("export")
+        self._lock = threading.Lock()  # never held for longer than a few assignments
+        self._opening: Future[Recorder] | None = None
         self._recorder: Recorder | None = None
         self._near_origin = 0
         self._skipped = 0  # near samples that were recorded but not encoded
@@ -52,6 +58,13 @@ class CallRecording:
         self.summary: Mapping[str, Mapping[str, Any]] = {}
         self._first: CallStats | None = None
         self._rows: list[Mapping[str, Any]] = []
+
+    def prepare(self) -> None:
+        """Before the call: start the threads and load what a bundle needs; may take seconds."""
+        self._writer.start()
+        self._exporter.start()
+        if self._bundle:
+            export.load()
 
     def request(self) -> None:
         """Ask the peer, or agree to what the peer asked."""
@@ -95,9 +108,8 @@ class CallRecording:
         """End the recording and wait until its files are complete."""
         with self._lock:
             self._end()
-            closing = self._closing
-        if closing is not None:
-            closing.join(timeout=60.0)
+        self._writer.close(timeout_s=10.0)
+        self._exporter.close(timeout_s=60.0)
 
     @property
     def seconds(self) -> float:
@@ -113,17 +125,18 @@ class CallRecording:
 
     def _end(self) -> None:
         recorder, self._recorder = self._recorder, None
+        opening, self._opening = self._opening, None
         self._begin = False
         if self.state != "failed":
             self.state = "off"
+        if opening is not None:
+            opening.add_done_callback(_abandon)
         if recorder is not None:
-            self._closing = threading.Thread(
-                target=self._finish, args=(recorder,), name="export", daemon=True
-            )
-            self._closing.start()
+            recorder.end()
+            self._exporter.do(lambda: self._finish(recorder))
 
     def _finish(self, recorder: Recorder) -> None:
-        """On a thread of its own: the disk may be slow, and marking speech takes a while."""
+        """On the thread for it: the disk may be slow, and marking speech takes a while."""
         recorder.close()
         if not self._bundle:
             return
@@ -141,7 +154,12 @@ class CallRecording:
         with self._lock:
             if self._begin:
                 self._begin = False
-                return self._start(near_samples, far_samples, stats, info)
+                self._opening = Future()
+                opening = self._opening
+                self._writer.do(lambda: self._open(opening, info))
+            elif self._opening is not None and self._opening.done():
+                opened, self._opening = self._opening, None
+                return self._start(opened, near_samples, far_samples, stats)
             recorder = self._recorder
             if recorder is not None and recorder.problem:
                 problem = recorder.problem
@@ -150,20 +168,29 @@ class CallRecording:
                 return f"The recording stopped ({problem}); the call goes on."
         return ""
 
-    def _start(
-        self, near_samples: int, far_samples: int, stats: CallStats, info: Mapping[str, Any]
-    ) -> str:
-        folder = self._parent / time.strftime("%Y-%m-%d %H.%M.%S")
-        number = 2
-        while folder.exists():
-            folder = self._parent / f"{time.strftime('%Y-%m-%d %H.%M.%S')} {number}"
-            number += 1
+    def _open(self, opening: Future[Recorder], info: Mapping[str, Any]) -> None:
+        """On the recorder's thread."""
         try:
-            self._recorder = Recorder(folder, info)
+            name = time.strftime("%Y-%m-%d %H.%M.%S")
+            folder, number = self._parent / name, 2
+            while folder.exists():
+                folder, number = self._parent / f"{name} {number}", number + 1
+            opening.set_result(Recorder(folder, info, self._writer))
+        except SottovoceError as error:
+            opening.set_exception(error)
+        except OSError as error:
+            opening.set_exception(unwritable(self._parent, error))
+
+    def _start(
+        self, opened: Future[Recorder], near_samples: int, far_samples: int, stats: CallStats
+    ) -> str:
+        """What is heard from now on is recorded."""
+        try:
+            self._recorder = opened.result()
         except SottovoceError as error:
             self.state = "failed"
             return str(error)
-        self.folder = folder
+        self.folder = self._recorder.folder
         self._near_origin, self._far_origin = near_samples, far_samples
         self._skipped = 0
         self._written = dict.fromkeys(TRACKS, 0)
@@ -214,3 +241,9 @@ class CallRecording:
         self._rows.append(row)
         recorder.second(row)
         self.summary = summarise(self._first, stats, self._rows, recorder.seconds)
+
+
+def _abandon(opening: Future[Recorder]) -> None:
+    """It was stopped before it began."""
+    if opening.exception() is None:
+        opening.result().end()

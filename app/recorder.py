@@ -1,12 +1,13 @@
 """Writes a recording while the call goes on: growing WAVs, events, packets and figures.
 
-Everything is handed over through one bounded queue to a thread of its own, so that a slow or
-full disk never holds the call up. What is on disk is readable at every moment; ``load_bundle``
+Everything is handed over through one bounded queue to another thread, so that a slow or full disk
+never holds the call up. What is on disk is readable at every moment; ``load_bundle``
 makes the evaluation bundle of it, also after a crash. Nothing here knows a voice descriptor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from app.export import Bundle, EventRow, PacketRow
+from app.helper import Helper
 from app.wavstream import WavStream
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent
@@ -31,10 +33,11 @@ INFO_FILE: Final = "recording.json"
 
 
 class Recorder:
-    """One recording in a folder of its own. Every method returns at once."""
+    """One recording in a folder of its own. Every method returns at once but ``close``."""
 
-    def __init__(self, folder: Path, info: Mapping[str, Any]) -> None:
-        """``info``: title, link model, consent, … for the manifest.
+    def __init__(self, folder: Path, info: Mapping[str, Any], writer: Helper | None = None) -> None:
+        """``info``: title, link model, consent, … for the manifest. ``writer`` does the writing
+        until ``close``. Makes the folder here and now.
 
         Raises SottovoceError when the folder cannot be written to.
         """
@@ -54,13 +57,10 @@ class Recorder:
         except OSError as error:
             for file in self._lines.values():
                 file.close()
-            raise SottovoceError(
-                f"The recording cannot be written to {folder} ({error.strerror or error}): "
-                "choose another folder."
-            ) from error
+            raise unwritable(folder, error) from error
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_ITEMS)
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        self._over = threading.Event()
+        (writer or Helper("recorder")).do(self._run)
 
     def sound(self, track: str, pcm: Pcm) -> None:
         if track == "near":
@@ -81,15 +81,20 @@ class Recorder:
     def seconds(self) -> float:
         return self.samples / SAMPLE_RATE_HZ
 
+    def end(self) -> None:
+        """Nothing more comes: the files are closed when what waits is written."""
+        with contextlib.suppress(queue.Full):  # then ``close`` waits for room
+            self._work.put_nowait(None)
+
     def close(self) -> None:
-        """Write what waits and close the files. Safe to call twice."""
-        if not self._thread.is_alive():
+        """Wait until everything is written and the files are closed. Safe to call twice."""
+        if self._over.is_set():
             return
         try:
             self._work.put(None, timeout=5.0)
         except queue.Full:
             return
-        self._thread.join(timeout=10.0)
+        self._over.wait(timeout=10.0)
 
     def _line(self, name: str, fields: Mapping[str, Any]) -> None:
         file = self._lines[name]
@@ -118,11 +123,19 @@ class Recorder:
                 file.close()
             except OSError as error:
                 self._fail(error.strerror or str(error))
+        self._over.set()
 
     def _fail(self, reason: str) -> None:
         if not self.problem:
             log.warning("recording stopped: %s", reason)
             self.problem = reason
+
+
+def unwritable(folder: Path, error: OSError) -> SottovoceError:
+    return SottovoceError(
+        f"The recording cannot be written to {folder} ({error.strerror or error}): "
+        "choose another folder."
+    )
 
 
 def raw_name(lines: str) -> str:

@@ -82,7 +82,7 @@ class TicketFile:
 
 
 class TicketKeeper:
-    """Keeps the ticket of a call up to date on a thread of its own, ``ticket``."""
+    """Keeps the ticket of a call up to date on a thread of its own, ``ticket``, from ``start``."""
 
     def __init__(self, file: TicketFile) -> None:
         self._file = file
@@ -91,14 +91,15 @@ class TicketKeeper:
         self._over = False
         self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="ticket", daemon=True)
+        self._thread.start()
+
     def keep(self, ticket: ResumeTicket | None) -> None:
         """Save this ticket soon; it replaces the one before."""
         if ticket is None or self._over:
             return
         self._ticket = ticket
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="ticket", daemon=True)
-            self._thread.start()
         self._wake.set()
 
     def close(self) -> None:
@@ -110,6 +111,7 @@ class TicketKeeper:
         self._file.delete()
 
     def _run(self) -> None:
+        self._wake.wait()
         while not self._over:
             ticket, self._ticket = self._ticket, None
             if ticket is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.ui.tasks import DEVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,7 @@ class DevicesList(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="devices")
-        self._future: Future[DeviceNames] = self._pool.submit(_look)
+        self._future: Future[DeviceNames] = DEVICES.submit(_look)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._poll)
         self._timer.start(50)
@@ -39,6 +40,5 @@ class DevicesList(QObject):
     def _poll(self) -> None:
         if self._future.done():
             self._timer.stop()
-            self._pool.shutdown(wait=False)
             failed = self._future.exception() is not None
             self.found.emit(DeviceNames() if failed else self._future.result())

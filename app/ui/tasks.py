@@ -1,5 +1,5 @@
 """What takes its time: futures that end in the window's thread, asked about by a timer and never
-waited for, and the one thread on which windows write to the disk."""
+waited for, and the threads on which windows write to the disk and ask for sound devices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ log = logging.getLogger(__name__)
 
 DISK: Final = ThreadPoolExecutor(1, thread_name_prefix="disk")
 """One for all windows: what is given to it last is written last, also before the program ends."""
+DEVICES: Final = ThreadPoolExecutor(1, thread_name_prefix="devices")
+
+
+def start_threads() -> None:
+    """Make both threads now: ``app.helper`` says why not in a call."""
+    for pool in (DISK, DEVICES):
+        pool.submit(int)
 
 
 def error_line(error: BaseException) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
 
+from app.helper import Helper
 from engine.events import Pcm
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ class Tones:
     def __init__(self, device: str = "") -> None:
         self.device = device
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._helper = Helper("tones").start()
 
     def play(self, name: str, *, repeat: bool = False) -> None:
         """Start ``name``; what was playing stops."""
@@ -75,34 +77,30 @@ class Tones:
     def play_pcm(self, pcm: Pcm, *, repeat: bool = False) -> None:
         """Play [N] float32 at 16 kHz; what was playing stops."""
         self.stop()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(pcm, repeat, self._stop), name="tones", daemon=True
-        )
-        self._thread.start()
+        stop = self._stop = threading.Event()
+        self._helper.do(partial(_play, self.device, pcm, repeat, stop))
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _run(self, pcm: Pcm, repeat: bool, stop: threading.Event) -> None:
-        try:
-            import sounddevice
 
-            rate_hz = int(
-                sounddevice.query_devices(self.device or None, "output")["default_samplerate"]
-            )
-            steps = np.arange(0, len(pcm), RATE_HZ / rate_hz)
-            pcm = np.interp(steps, np.arange(len(pcm)), pcm).astype(np.float32)
-            block = rate_hz // 50
-            with sounddevice.OutputStream(
-                samplerate=rate_hz, channels=1, dtype="float32", device=self.device or None
-            ) as stream:
-                while not stop.is_set():
-                    for start in range(0, len(pcm), block):
-                        if stop.is_set():
-                            return
-                        stream.write(pcm[start : start + block])
-                    if not repeat:
+def _play(device: str, pcm: Pcm, repeat: bool, stop: threading.Event) -> None:
+    try:
+        import sounddevice
+
+        rate_hz = int(sounddevice.query_devices(device or None, "output")["default_samplerate"])
+        steps = np.arange(0, len(pcm), RATE_HZ / rate_hz)
+        pcm = np.interp(steps, np.arange(len(pcm)), pcm).astype(np.float32)
+        block = rate_hz // 50
+        with sounddevice.OutputStream(
+            samplerate=rate_hz, channels=1, dtype="float32", device=device or None
+        ) as stream:
+            while not stop.is_set():
+                for start in range(0, len(pcm), block):
+                    if stop.is_set():
                         return
-        except Exception as error:  # no PortAudio, no device, a device that went away
-            log.info("tones are silent: %s", error)
+                    stream.write(pcm[start : start + block])
+                if not repeat:
+                    return
+    except Exception as error:  # no PortAudio, no device, a device that went away
+        log.info("tones are silent: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -136,6 +137,8 @@ def test_the_log_of_a_call_holds_nothing_anybody_said(
         wait_for(lambda: one.chat(), "a chat line")
         heard = two.far_events()
         tickets = [call.network.ticket() for call in (one, two)]
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     log = log_path().read_text()
     assert "-> active" in log.lower()  # it was written to
     assert "marmalade" not in log

@@ -101,6 +101,15 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_was_written(tmp_path: Pat
     assert len(samples) >= 16_000
 
 
+def begin(recording: CallRecording, near: int, far: int, info: dict[str, str]) -> None:
+    """Both have agreed: step until the files are open, as the engine worker does."""
+    deadline_s = time.monotonic() + 10.0
+    while recording.folder is None:
+        assert recording.step(near, far, CallStats(), info) == ""
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
 def test_a_consented_recording_becomes_a_bundle_in_its_own_folder(tmp_path: Path) -> None:
     said: list[Consent] = []
     recording = CallRecording(said.append, tmp_path, bundle=True)
@@ -109,7 +118,7 @@ def test_a_consented_recording_becomes_a_bundle_in_its_own_folder(tmp_path: Path
     assert recording.step(0, 0, stats, {}) == ""
     assert recording.folder is None  # the other side has not agreed
     recording.heard(Consent(ConsentAction.GRANT))
-    assert recording.step(1600, 3200, stats, {"title": "Agreed"}) == ""
+    begin(recording, 1600, 3200, {"title": "Agreed"})
     for _ in range(12):
         for track in ("near", "far_phonemes", "far_opus"):
             recording.sound(track, TONE)
@@ -144,7 +153,7 @@ def test_the_tracks_keep_in_step_when_the_loudspeaker_stalls(tmp_path: Path) -> 
     recording = CallRecording(lambda consent: None, tmp_path)
     recording.request()
     recording.heard(Consent(ConsentAction.GRANT))
-    recording.step(0, 0, CallStats(), {})
+    begin(recording, 0, 0, {})
     for _ in range(20):
         recording.sound("near", TONE)
     recording.sound("far_opus", TONE)

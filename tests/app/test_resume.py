@@ -47,6 +47,7 @@ def make(name: str, speech: np.ndarray, tickets: TicketFile | None = None) -> Ca
 def test_only_the_user_can_read_a_ticket_and_nothing_is_left_after_the_call(tmp_path: Path) -> None:
     file = TicketFile(tmp_path / "state" / FILE_NAME)
     keeper = TicketKeeper(file)
+    keeper.start()
     keeper.keep(ticket())
     wait_for(file.path.exists, "the ticket", 10)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
