@@ -77,6 +77,15 @@ class Bundle:
     """Seeds, link model, consent, …; versions are added here."""
 
 
+def load() -> None:
+    """Load everything that ``export_bundle`` needs: in a call that would hold up all threads."""
+    import praatio.textgrid  # noqa: F401
+
+    import app.report  # noqa: F401
+
+    watermark_available()
+
+
 def versions() -> dict[str, str]:
     """Versions of the program and of what shapes its output."""
     found = {"python": platform.python_version()}

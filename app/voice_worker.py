@@ -99,12 +99,9 @@ class VoiceWorker:
         self.voice = self._measured = self._used = None
 
     def _run(self) -> None:
-        try:  # Linux gives every thread its own niceness
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        except (AttributeError, OSError) as error:
-            log.debug("the adaptation worker keeps its priority: %s", error)
         try:
             embed(np.full(SAMPLE_RATE_HZ, 0.01, np.float32))  # loads now, not when they talk
+            self._step_back()
             self.ready.set()
             while self._wanted():
                 self._wake.wait(1.0)
@@ -114,6 +111,13 @@ class VoiceWorker:
             log.warning("the voice is not learned: %s", error)
         finally:
             self.ready.set()
+
+    def _step_back(self) -> None:
+        """Only after loading, which holds the interpreter all the time."""
+        try:  # Linux gives every thread its own niceness
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        except (AttributeError, OSError) as error:
+            log.debug("the adaptation worker keeps its priority: %s", error)
 
     def _wanted(self) -> bool:
         """Whether to go on: nobody closes what a program that ends forgot."""

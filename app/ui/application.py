@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QRect, QSize, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app import libraries
 from app.audio import AudioPort
 from app.call_controls import CallControls
 from app.resume import TicketFile
@@ -19,6 +20,7 @@ from app.ui.call_window import CallWindow
 from app.ui.icons import app_icon
 from app.ui.program import Program
 from app.ui.single_instance import SingleInstance, hand_over
+from app.ui.tasks import start_threads
 from app.ui.theme import Theme
 from app.ui.tones import NoSounds, Tones
 from app.ui.translations import install
@@ -72,14 +74,14 @@ def resume(window: CallWindow, settings: Settings, tickets: TicketFile) -> bool:
     return True
 
 
-def warm_up() -> None:
-    """Import what a call needs while the user reads the start page: seconds, the first time."""
-
-    def work() -> None:
-        import app.engine_worker  # noqa: F401
-
+def warm_up() -> threading.Thread:
+    """Load what a call needs while the user reads the start page: seconds, the first time. In a
+    call loading would hold up all threads."""
+    start_threads()
     # No daemon: who closes the window at once waits for the import, not for a crash.
-    threading.Thread(target=work, name="warm-up").start()
+    thread = threading.Thread(target=libraries.load, name="warm-up")
+    thread.start()
+    return thread
 
 
 def _device_window(settings: Settings) -> CallWindow:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import shiboken6
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtGui import QColor, QFont, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from app.ui.icons import recoloured_file
@@ -56,6 +56,8 @@ class Theme(QObject):
         self._sheet = ""
         folder = Path(self._icons.name)
         self._sheets = {palette: _sheet(palette, folder) for palette in (LIGHT, DARK)}
+        picture = next(folder.iterdir()).as_posix()
+        QIcon(picture).pixmap(QPixmap(picture).size())  # both of Qt's plugins are loaded, not later
         self._zones: list[weakref.ref[QWidget]] = []
         self._waiting: deque[QWidget] = deque()
         self._next = QTimer(self)  # at 0 ms: after whatever else the event loop has to do

@@ -13,12 +13,14 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
+from app.ui.application import warm_up
 from app.ui.call_window import CallWindow
 from app.ui.palette import DARK
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.theme import theme
 from tests.app.calls import make_call, talk
 from tests.speech import any_speech
+from tests.ui.bystanders import loaded_libraries, threads_made_here
 from tests.ui.conftest import MakeWindow
 from tests.ui.stopwatch import MeasuredApplication, assert_never_blocked
 
@@ -66,6 +68,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    warm_up().join()  # as the program does while the start page is shown
     opened: list[Path] = []
     monkeypatch.setattr("app.ui.ended_page._open", opened.append)
     speech = np.tile(any_speech(6.0), 4)
@@ -84,6 +87,8 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     QGuiApplication.clipboard().setText(answer.result())
     qtbot.mouseClick(window.invite.answer.paste, LEFT)
     handled = qapp.begin()  # measured from here, the change to the page of the call included
+    libraries = loaded_libraries()
+    made = threads_made_here(monkeypatch)
     qtbot.mouseClick(window.invite.answer.go, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: window.page.header.name.text() == "Bo", timeout=SOON_MS)
@@ -191,6 +196,8 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.waitUntil(lambda: theirs.state is CallState.ENDED, timeout=PATIENCE_MS)
     qtbot.wait(300)
     qapp.handled = None
+    assert made == []
+    assert loaded_libraries() - libraries == set()
     assert "Bo" in window.ended.name.text()
     assert rung[-1] == "ended"
     assert window.settings.volume == pytest.approx(0.8)  # remembered
