@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QTimer
 
 from tests.ui.stopwatch import (
     FRAME_MS,
+    LATE_MS,
     LONGEST_WAIT_MS,
     Handled,
     MeasuredApplication,
+    Others,
     Pace,
     assert_never_blocked,
 )
 
+needs_schedstat = pytest.mark.skipif(
+    not Path("/proc/thread-self/schedstat").exists(), reason="needs Linux's /proc"
+)
 QUICK = [Handled(1.0, "paint")] * 100
 
 
@@ -83,6 +92,46 @@ def test_the_pace_is_one_where_nothing_is_in_the_way(qapp: MeasuredApplication) 
     assert pace.now() >= 2.0
 
 
+@needs_schedstat
+def test_a_lock_that_another_thread_keeps_is_told(qapp: MeasuredApplication) -> None:
+    lock, taken = threading.Lock(), threading.Event()
+
+    def keep() -> None:
+        with lock:
+            taken.set()
+            time.sleep(1.5 * LONGEST_WAIT_MS / 1000.0)
+
+    threading.Thread(target=keep).start()
+    taken.wait()
+    (entry,) = measured(qapp, lambda: lock.acquire() and lock.release())
+    assert entry.waited_ms > 1.2 * LONGEST_WAIT_MS
+    with pytest.raises(AssertionError, match="waited"):
+        assert_never_blocked([*QUICK, entry])
+
+
+@needs_schedstat
+def test_a_thread_without_a_processor_is_noticed() -> None:
+    others, stop = Others(), threading.Event()
+
+    def pin_and_burn() -> None:  # two on one processor: each goes without it half of the time
+        os.sched_setaffinity(threading.get_native_id(), {min(os.sched_getaffinity(0))})
+        while not stop.is_set():
+            sum(range(100))
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 50_000)  # lets the interpreter go
+
+    threads = [threading.Thread(target=pin_and_burn) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    others.remember()
+    time.sleep(0.5)
+    starved_ms = others.starved_ms()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert 100.0 < starved_ms < 1000.0
+
+
 @pytest.mark.parametrize(
     "slow",
     [
@@ -90,17 +139,22 @@ def test_the_pace_is_one_where_nothing_is_in_the_way(qapp: MeasuredApplication) 
         [Handled(33.0, "paint", 0.0, 2.0)],
         [Handled(9.0, "paint")] * 50,
         [Handled(1.0, "paint", LONGEST_WAIT_MS + 1.0)],
+        [Handled(1.0, "paint", LONGEST_WAIT_MS + 61.0, 1.0, 60.0)],
+        [Handled(1.0, "paint", LATE_MS + 1.0)] * 5,
     ],
     ids=[
         "one over a frame",
         "one over a frame on a slow machine",
         "many over half a frame",
         "one that waits",
+        "one that waits on a busy machine",
+        "many that wait a little",
     ],
 )
 def test_a_window_that_blocks_is_told(slow: list[Handled]) -> None:
     assert_never_blocked(QUICK)
-    assert_never_blocked([*QUICK, Handled(15.0, "paint", 100.0)])
+    assert_never_blocked([*QUICK, Handled(15.0, "paint", LONGEST_WAIT_MS - 1.0)])
+    assert_never_blocked([*QUICK, Handled(1.0, "paint", LONGEST_WAIT_MS + 50.0, 1.0, 60.0)])
     assert_never_blocked([*QUICK, Handled(24.0, "paint", 0.0, 2.0)])
     with pytest.raises(AssertionError, match=r"busy|too many|waited"):
         assert_never_blocked([*QUICK, *slow])
