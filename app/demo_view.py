@@ -11,7 +11,6 @@ from rich.table import Table
 from app.stats import ARMS, DELAY_STAGES, CallStats
 from app.summary import delay_ms
 
-BAR = "▁▂▃▄▅▆▇█"
 ARM_NAMES = {"phonemes": "phonemes", "opus": "Opus"}
 
 

@@ -16,6 +16,15 @@ def _db(value: float) -> float:
     return max(SILENT_DBFS, 20.0 * float(np.log10(max(value, 1e-6))))
 
 
+def level_of(pcm: Pcm) -> Level:
+    """[N] float32 → its level; silence for nothing."""
+    if not len(pcm):
+        return Level()
+    peak = float(np.abs(pcm).max())
+    rms = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))
+    return Level(_db(rms), _db(peak), peak >= CLIP)
+
+
 class LevelMeter:
     def __init__(self) -> None:
         self._level = Level()
@@ -26,14 +35,14 @@ class LevelMeter:
         """Rises at once, falls at FALL_DB_PER_S."""
         if not len(pcm):
             return
-        peak = float(np.abs(pcm).max())
-        if peak >= CLIP:
+        level = level_of(pcm)
+        if level.clipped:
             self._clipped_ms = now_ms
         fall = FALL_DB_PER_S * max(0.0, now_ms - self._then_ms) / 1000.0
         self._then_ms = now_ms
         self._level = Level(
-            max(_db(float(np.sqrt(np.mean(pcm**2)))), self._level.rms_dbfs - fall, SILENT_DBFS),
-            max(_db(peak), self._level.peak_dbfs - fall, SILENT_DBFS),
+            max(level.rms_dbfs, self._level.rms_dbfs - fall),
+            max(level.peak_dbfs, self._level.peak_dbfs - fall),
             now_ms - self._clipped_ms < CLIP_HOLD_MS,
         )
 

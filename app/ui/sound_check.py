@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from app.audio import AudioPort
-from app.stats import SILENT_DBFS, Level
+from app.levels import level_of
+from app.stats import Level
 from engine.events import Pcm
 from engine.mel import SAMPLE_RATE_HZ
 
@@ -24,19 +25,6 @@ def open_devices(microphone: str, loudspeaker: str) -> AudioPort:
     from app.devices import SoundDevicePort
 
     return SoundDevicePort(microphone, loudspeaker)
-
-
-def level_of(pcm: Pcm) -> Level:
-    """[N] float32 → its level; silence for nothing."""
-    if not len(pcm):
-        return Level()
-    peak = float(np.abs(pcm).max())
-    rms = float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64))))
-    return Level(_dbfs(rms), _dbfs(peak), peak >= 0.999)
-
-
-def _dbfs(value: float) -> float:
-    return max(SILENT_DBFS, 20.0 * float(np.log10(max(value, 1e-9))))
 
 
 class SoundCheck:
