@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from app import libraries
 from engine.errors import SottovoceError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def run_with_windows(demo: Demo) -> None:
 
     def work() -> None:
         try:
+            libraries.load()  # the settings may be opened in the call
             demo.start()
             demo.watch()
         except SottovoceError as error:

@@ -41,6 +41,7 @@ def application(choice: str = "system", language: str = "en") -> QApplication:
     made.setDesktopFileName("sottovoce")
     made.setWindowIcon(app_icon())
     install(made, language)
+    start_threads()
     if made.findChild(Theme) is None:
         Theme(made, choice)
     return made
@@ -77,7 +78,6 @@ def resume(window: CallWindow, settings: Settings, tickets: TicketFile) -> bool:
 def warm_up() -> threading.Thread:
     """Load what a call needs while the user reads the start page: seconds, the first time. In a
     call loading would hold up all threads."""
-    start_threads()
     # No daemon: who closes the window at once waits for the import, not for a crash.
     thread = threading.Thread(target=libraries.load, name="warm-up")
     thread.start()
