@@ -5,8 +5,10 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,6 +138,38 @@ def test_a_consented_recording_becomes_a_bundle_in_its_own_folder(tmp_path: Path
     rows = load_bundle(folder).events
     assert rows[0].event.start_tick == EVENT.start_tick - 10  # from the recording's beginning
     assert rows[1].play_tick == 150 - 20
+
+
+def test_a_slow_disk_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = threading.Event()
+    opened: list[Recorder] = []
+
+    def slowly(*arguments: Any) -> Recorder:
+        assert disk.wait(10.0)
+        opened.append(Recorder(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("app.call_recording.Recorder", slowly)
+    recording = CallRecording(lambda consent: None, tmp_path)
+    began_s = time.monotonic()
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    for _step in range(3):
+        assert recording.step(0, 0, CallStats(), {}) == ""
+        recording.sound("near", TONE)
+    recording.stop()  # before it began
+    assert recording.state == "off"
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    assert recording.step(0, 0, CallStats(), {}) == ""
+    assert time.monotonic() - began_s < 5.0
+    disk.set()
+    begin(recording, 0, 0, {})
+    recording.sound("near", TONE)
+    recording.close()
+    abandoned, kept = opened
+    assert abandoned.samples == 0 and recording.folder == kept.folder != abandoned.folder
+    assert soundfile.info(str(kept.folder / "near.wav")).frames == 1600
 
 
 def test_a_refusal_records_nothing(tmp_path: Path) -> None:

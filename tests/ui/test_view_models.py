@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from types import MappingProxyType
 
 import numpy as np
@@ -17,7 +18,7 @@ from app.ui.palette import DARK, LIGHT, Palette, contrast
 from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
 from app.ui.time_plot import TimePlot
 from app.ui.tones import RATE_HZ as TONE_HZ
-from app.ui.tones import tone
+from app.ui.tones import Tones, tone
 from app.ui.view_models import (
     badge_text,
     display_name,
@@ -27,6 +28,8 @@ from app.ui.view_models import (
     percent_text,
     rate_text,
 )
+from engine.events import Pcm
+from tests.app.calls import wait_for
 
 ACTIVE = CallStats(state=CallState.ACTIVE, peer_name="Bo", seconds=10.0)
 
@@ -140,6 +143,26 @@ def test_tones_are_soft_and_end_without_a_click(name: str) -> None:
     assert abs(pcm[0]) < 0.01
     assert abs(pcm[-1]) < 0.01
     assert len(pcm) < 4 * TONE_HZ
+
+
+def test_a_new_tone_stops_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[tuple[str, int, bool]] = []
+
+    def play(device: str, pcm: Pcm, repeat: bool, stop: threading.Event) -> None:
+        played.append((device, len(pcm), repeat))
+        assert stop.wait(5.0)
+
+    monkeypatch.setattr("app.ui.tones._play", play)
+    tones = Tones("a loudspeaker")
+    before = set(threading.enumerate())
+    tones.play("ringing", repeat=True)
+    wait_for(lambda: len(played) == 1, "the first", 5.0)
+    tones.play("connected")
+    wait_for(lambda: len(played) == 2, "the second", 5.0)
+    tones.stop()
+    assert not set(threading.enumerate()) - before  # its thread was there
+    ringing, connected = len(tone("ringing")), len(tone("connected"))
+    assert played == [("a loudspeaker", ringing, True), ("a loudspeaker", connected, False)]
 
 
 def test_plots_run_on_the_calls_clock_however_late_the_window_is(qapp: object) -> None:
