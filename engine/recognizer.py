@@ -15,21 +15,28 @@ import torch
 
 from engine.beam import F32, BeamSettings, PhonemeBeam, Segment
 from engine.events import MAX_EVENT_TICKS, Pcm
-from engine.frontend import FRAME_MS, GUARD_FRAMES, LOOKAHEAD_MS, STEP_SAMPLES, Frontend
-from engine.mel import SAMPLE_RATE_HZ
+from engine.frontend import (
+    FRAME_MS,
+    FRAME_SAMPLES,
+    GUARD_FRAMES,
+    LOOKAHEAD_MS,
+    STEP_FRAMES,
+    STEP_SAMPLES,
+    Frontend,
+)
+from engine.int8 import in_eight_bits
 from engine.noise_floor import NoiseFloor
 from engine.phoneme_net import PhonemeCommittee, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.weights import WeightsError, load_weights
 
 TICKS_PER_FRAME = FRAME_MS // 10
-FRAME_SAMPLES = FRAME_MS * SAMPLE_RATE_HZ // 1000
 MAX_EVENT_FRAMES = MAX_EVENT_TICKS // TICKS_PER_FRAME
 BEAM = BeamSettings(acoustic_scale=0.8, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
 DELAY_MS = LOOKAHEAD_MS + BEAM.lag_frames * FRAME_MS
 """The longest wait between the end of a phoneme and its event."""
-EVE_FRAMES = GUARD_FRAMES
-"""Background that speech follows that soon is its onset; the features are as late anyway."""
+EVE_FRAMES = 3
+"""Background that speech follows that soon is its onset; must not exceed GUARD_FRAMES."""
 SURE_SILENCE = np.log(np.full(N_PHONEMES, 1e-4 / (N_PHONEMES - 1), np.float32))
 SURE_SILENCE[SILENCE] = np.log(1 - 1e-4)
 
@@ -70,6 +77,7 @@ def load_model() -> RecognizerModel:
     if ngram.shape != (N_PHONEMES,) * 4:
         raise WeightsError(f"Model file ngram.safetensors does not fit: {tuple(ngram.shape)}.")
     net.requires_grad_(False).eval()
+    in_eight_bits(net)
     return RecognizerModel(net, log_stay.float().numpy(), log_prior.float().numpy(), ngram.numpy())
 
 
@@ -109,9 +117,9 @@ class StreamingRecognizer:
         found: list[RecognizedPhoneme] = []
         features = self._frontend.push(clean)
         # One step at a time, so that decisions fall on the same frames however audio arrives.
-        for start in range(0, len(features), 4):
-            step = features[start : start + 4][self._skip :]
-            self._skip = max(0, self._skip - 4)
+        for start in range(0, len(features), STEP_FRAMES):
+            step = features[start : start + STEP_FRAMES][self._skip :]
+            self._skip = max(0, self._skip - STEP_FRAMES)
             if len(step):
                 found += self._step(step)
         return found
@@ -119,7 +127,7 @@ class StreamingRecognizer:
     def flush(self) -> list[RecognizedPhoneme]:
         """The audio has ended: everything still undecided, up to the last whole frame."""
         frames = self._samples // FRAME_SAMPLES
-        padding = -self._samples % STEP_SAMPLES + 2 * STEP_SAMPLES
+        padding = -self._samples % STEP_SAMPLES + GUARD_FRAMES * FRAME_SAMPLES + STEP_SAMPLES
         samples = self._samples
         found = self.push(np.zeros(padding, np.float32))
         self._samples = samples

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from engine.errors import SottovoceError
 from engine.events import Pcm
-from engine.frontend import GUARD_FRAMES, STEP_SAMPLES, Frontend
+from engine.frontend import features_of
 from engine.g2p import text_to_words
 from engine.mel import HOP, SAMPLE_RATE_HZ
 from engine.phonemes import SILENCE
-from engine.recognizer import FRAME_SAMPLES, TICKS_PER_FRAME, load_model
+from engine.recognizer import TICKS_PER_FRAME, load_model
 
 F32 = NDArray[np.float32]
 
@@ -91,8 +91,7 @@ def _words(pcm: Pcm) -> str:
 def posteriors(pcm: Pcm) -> F32:
     """The streaming network's log posteriors, [ceil(N / 320), N_PHONEMES], 20 ms each."""
     model = load_model()
-    padded = np.concatenate([np.asarray(pcm, np.float32), np.zeros(3 * STEP_SAMPLES, np.float32)])
-    features = Frontend().push(padded)[GUARD_FRAMES:][: -(-len(pcm) // FRAME_SAMPLES)]
+    features = features_of(pcm)
     logits, _ = model.net(torch.from_numpy(features)[None], model.net.initial_state())
     return np.asarray(torch.log_softmax(logits[0], dim=1).numpy(), np.float32)
 

@@ -21,6 +21,7 @@ from engine.mel import HOP, SAMPLE_RATE_HZ
 from engine.recognizer import StreamingRecognizer
 from engine.training.datasets import Clip, Corpus
 from engine.training.kept import Rows, load_rows, save_rows, weights_fingerprint
+from engine.training.recognizer_data import feature_path
 
 Stream = list[PhonemeEvent]
 KEEP_EVERY = 200  # clips
@@ -82,8 +83,8 @@ def heard_streams(
     known = load_rows(path)
     pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
     wanted = [c for c in corpus.clips if c.split == split and source in ("", c.source)]
-    folder = corpus.cache_dir / "frontend"
-    missing = [c for c in wanted if c.id not in known and (folder / f"{c.id}.npy").is_file()]
+    paths = {c.id: feature_path(corpus.cache_dir, c) for c in wanted}
+    missing = [c for c in wanted if c.id not in known and paths[c.id].is_file()]
     # The last native readers are tuned on and the others most worth learning from.
     missing.reverse()
     missing.sort(key=lambda clip: clip.source != "librispeech")
@@ -92,7 +93,7 @@ def heard_streams(
         if time.monotonic() > end:
             break
         sound = pcm[clip.first_frame * HOP : (clip.first_frame + clip.frames) * HOP]
-        features = np.load(folder / f"{clip.id}.npy")
+        features = np.load(paths[clip.id])
         known[clip.id] = _to_rows(hear((sound / 32767).astype(np.float32), features))
         unsaved += 1
         if unsaved == KEEP_EVERY:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from engine.beam import PhonemeBeam
 from engine.edit_distance import count_edits
 from engine.errors import SottovoceError
+from engine.frontend import KIND, STEP_FRAMES
 from engine.phoneme_net import PhonemeNet, StateDict, join_members, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.recognizer import BEAM
@@ -73,7 +74,11 @@ def phoneme_error_rate(
         logits, _ = net(features, net.initial_state())
         rows = torch.log_softmax(logits[0], dim=1).numpy()
         beam = PhonemeBeam(ngram, stay.numpy(), prior.numpy(), BEAM)
-        segments = [s for t in range(0, len(rows), 4) for s in beam.push(rows[t : t + 4])]
+        segments = [
+            s
+            for t in range(0, len(rows), STEP_FRAMES)
+            for s in beam.push(rows[t : t + STEP_FRAMES])
+        ]
         heard = [s.phoneme for s in segments + beam.flush() if s.phoneme != SILENCE]
         spoken = _collapse(example.labels)
         errors += count_edits(spoken, heard).total
@@ -159,7 +164,7 @@ def run(options: argparse.Namespace) -> float:
     def keep(error: float) -> None:
         mine = {k: v.half() for k, v in slow.cpu().state_dict().items()}
         common = {"log_stay": stay, "log_prior": prior}
-        metadata = {"validation_per": round(error, 4), "frontend": "whisper-tiny.en int8"}
+        metadata = {"validation_per": round(error, 4), "frontend": f"whisper-tiny.en int8 {KIND}"}
         save_weights("recognizer", join_members([mine]) | common, metadata, options.out)
         if options.install:
             members = _shipped_members()

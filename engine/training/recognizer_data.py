@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.frontend import GUARD_FRAMES, STEP_SAMPLES, Frontend
+from engine.frontend import KIND, features_of
 from engine.mel import HOP
 from engine.training.augment import another_recording
 from engine.training.datasets import Clip, Corpus
@@ -40,13 +40,6 @@ class Example:
     source: str
 
 
-def features_of(pcm: NDArray[np.float32]) -> NDArray[np.float16]:
-    """PCM [N] → what the streaming frontend gives for it, [N // 320, 384] float16."""
-    padded = np.concatenate([pcm, np.zeros(3 * STEP_SAMPLES, np.float32)])
-    frames = Frontend().push(padded)[GUARD_FRAMES:]
-    return frames[: len(pcm) // (2 * HOP)].astype(np.float16)
-
-
 def framewise(
     phonemes: NDArray[np.int64], bounds: NDArray[np.int64], frames: int
 ) -> NDArray[np.int64]:
@@ -56,15 +49,20 @@ def framewise(
     return np.asarray(np.where(middles < bounds[-1], phonemes[index], 0), np.int64)
 
 
+def feature_dir(cache_dir: Path) -> Path:
+    """Where features of this frontend are kept: of another kind they would be of no use."""
+    return cache_dir / f"frontend-{KIND}"
+
+
 def feature_path(cache_dir: Path, clip: Clip, copy: int = 0) -> Path:
     """Where the features of a clip, or of one of its augmented copies, are kept."""
-    return cache_dir / "frontend" / (f"{clip.id}+{copy}.npy" if copy else f"{clip.id}.npy")
+    return feature_dir(cache_dir) / (f"{clip.id}+{copy}.npy" if copy else f"{clip.id}.npy")
 
 
 def prepare_features(corpus: Corpus, minutes: float) -> None:
     """Compute missing features for at most ``minutes``, in ORDER; the dev readers' first."""
     pcm = np.load(corpus.cache_dir / "pcm.npy", mmap_mode="r")
-    (corpus.cache_dir / "frontend").mkdir(exist_ok=True)
+    feature_dir(corpus.cache_dir).mkdir(exist_ok=True)
     train = [corpus.clips[n] for n in corpus.select("train")]
     wanted = [(corpus.clips[n], 0) for n in corpus.select("dev", ("librispeech",))]
     for source, copy in ORDER:
@@ -93,7 +91,7 @@ def _keep(corpus: Corpus, pcm: NDArray[np.int16], train: list[Clip], clip: Clip,
     partial = path.with_suffix(".partial.npy")
     if copy:
         np.save(path.with_suffix(".scale.npy"), scale)
-    np.save(partial, features_of(sound))
+    np.save(partial, features_of(sound)[: len(sound) // (2 * HOP)].astype(np.float16))
     os.replace(partial, path)
 
 
