@@ -1,13 +1,14 @@
 """The recogniser's ears: Whisper tiny.en's encoder, listening to a stream.
 
-PCM goes in, one 384-dimensional feature for every 20 ms comes out. A step of 40 ms computes the
-newest 480 ms again, with 6.4 s before them kept as keys and values, and gives the two positions
-whose right context has just reached 100 to 120 ms, so nothing waits longer than ``LOOKAHEAD_MS``.
+PCM goes in, one 384-dimensional feature for every 20 ms comes out. A step of 60 ms computes the
+newest 480 ms again, with 6.4 s before them kept as keys and values, and gives the three positions
+whose right context has just reached 80 to 120 ms, so nothing waits longer than ``LOOKAHEAD_MS``.
 The encoder's weights come from an installed package and are never changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -22,9 +23,9 @@ from engine.whisper_weights import model_path, read_encoder
 
 FRAME_MS: Final = 20
 FRAME_SAMPLES: Final = FRAME_MS * SAMPLE_RATE_HZ // 1000
-STEP_FRAMES: Final = 2
+STEP_FRAMES: Final = 3
 STEP_SAMPLES: Final = STEP_FRAMES * FRAME_SAMPLES
-GUARD_FRAMES: Final = 5  # newest positions, seen with too little right context
+GUARD_FRAMES: Final = 4  # newest positions, seen with too little right context
 LOOKAHEAD_MS: Final = (GUARD_FRAMES + STEP_FRAMES - 1) * FRAME_MS
 FEATURE_DIM: Final = 384
 
@@ -92,18 +93,28 @@ class Frontend:
         self._tail = np.zeros(_N_FFT // 2 + _HOP, np.float32)  # before the first sample to come
         self._mel = np.full((_N_MELS, _MEL_FRAMES), _NOTHING, np.float32)
         self._memory = self._encoder.memory(MEMORY_FRAMES)
+        self._quiet: list[bool] = []  # of the frames in ``_pending``
+        self._quiet_frames = 0  # in a row, up to now
+        self._newest = np.zeros((STEP_FRAMES, FEATURE_DIM), np.float32)
 
-    def push(self, pcm: Pcm) -> NDArray[np.float32]:
+    def push(self, pcm: Pcm, quiet: Sequence[bool] = ()) -> NDArray[np.float32]:
         """PCM [N] → features [2 * steps completed, FEATURE_DIM] float32.
 
-        The first one belongs to frame ``-GUARD_FRAMES``, before the first sample.
+        The first one belongs to frame ``-GUARD_FRAMES``, before the first sample. ``quiet`` says
+        of each frame that becomes whole whether it is background: once all of a block is, nothing
+        is computed, the newest features stand, and such a pause counts for no longer than a block.
         """
+        self._quiet += quiet
         self._pending = np.concatenate([self._pending, np.asarray(pcm, np.float32)])
         features = []
         while len(self._pending) >= STEP_SAMPLES:
             step, self._pending = self._pending[:STEP_SAMPLES], self._pending[STEP_SAMPLES:]
             self._hear(step)
-            features.append(self._step())
+            for _ in range(min(STEP_FRAMES, len(self._quiet))):
+                self._quiet_frames = self._quiet_frames + 1 if self._quiet.pop(0) else 0
+            if self._quiet_frames < BLOCK_FRAMES:
+                self._newest = self._step()
+            features.append(self._newest)
         return np.concatenate(features) if features else np.zeros((0, FEATURE_DIM), np.float32)
 
     def _hear(self, step: Pcm) -> None:

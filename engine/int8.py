@@ -10,15 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.tap_conv import TapConv1d, join_taps
-
 LARGEST = 127
 
 
 def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
     """[N, K] → bytes [N, K] and scales [N, 1] whose product is close to ``rows``."""
-    largest = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12)
-    return (rows * (LARGEST / largest)).round_().to(torch.int8), largest.mul_(1 / LARGEST)
+    scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).mul_(1 / LARGEST)
+    return (rows / scale).round_().to(torch.int8), scale
 
 
 class Int8Linear(nn.Module):
@@ -34,32 +32,25 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., K] float32 → [..., N] float32."""
         rounded, scale = _rounded(x.reshape(-1, x.shape[-1]))
-        product = torch._int_mm(rounded, self._weight).float()
-        result = torch.addcmul(self._bias, product.mul_(scale), self._scale)
+        product = torch._int_mm(rounded, self._weight)
+        result = torch.addcmul(self._bias, product * scale, self._scale)
         return result.view(*x.shape[:-1], len(self._bias))
 
 
-class _Int8TapConv1d(nn.Module):
-    """``TapConv1d`` in eight bits."""
+class Int8Stack(nn.Module):
+    """Several linear layers of one shape, each for its own input, with few calls."""
 
-    def __init__(self, conv: TapConv1d) -> None:
+    def __init__(self, weights: Tensor, biases: Tensor) -> None:
+        """weights: [M, N, K]; biases: [M, N]."""
         super().__init__()
-        assert conv.bias is not None
-        self._taps, self._dilation = conv.kernel_size[0], conv.dilation[0]
-        self._linear = Int8Linear(conv.flattened(), conv.bias)
+        each = [_rounded(weight.detach().float()) for weight in weights]
+        self._weights = [rounded.t().contiguous() for rounded, _ in each]
+        self._scales = torch.stack([scale[:, 0] for _, scale in each])[:, None]
+        self._biases = biases.detach().float()[:, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [B, C, T + (taps - 1) * dilation] → [B, C', T]."""
-        result: Tensor = self._linear(join_taps(x, self._taps, self._dilation))
-        return result.transpose(1, 2)
-
-
-def in_eight_bits(module: nn.Module) -> None:
-    """Replace every linear layer and convolution by taps inside ``module``, for good."""
-    for name, child in module.named_children():
-        if isinstance(child, TapConv1d):
-            setattr(module, name, _Int8TapConv1d(child))
-        elif isinstance(child, nn.Linear) and child.bias is not None:
-            setattr(module, name, Int8Linear(child.weight, child.bias))
-        else:
-            in_eight_bits(child)
+        """[M, T, K] float32 → [M, T, N] float32."""
+        rounded, scale = _rounded(x.flatten(0, 1))
+        parts = rounded.chunk(len(x))
+        products = torch.cat([torch._int_mm(*p) for p in zip(parts, self._weights, strict=True)])
+        return torch.addcmul(self._biases, (products * scale).view(*x.shape[:2], -1), self._scales)

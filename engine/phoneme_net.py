@@ -79,18 +79,19 @@ class PhonemeCommittee(nn.Module):
 
     def initial_state(self, batch: int = 1) -> NetState:
         """Those of all members, one after the other."""
-        return tuple(past for net in self._members() for past in net.initial_state(batch))
+        return tuple(past for net in self.members() for past in net.initial_state(batch))
 
     def forward(self, features: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """features [B, T, 384] → mean log-posteriors [B, T, 43], next state."""
         told, after = [], []
-        for n, net in enumerate(self._members()):
+        for n, net in enumerate(self.members()):
             logits, newest = net(features, state[n * len(DILATIONS) : (n + 1) * len(DILATIONS)])
             told.append(torch.log_softmax(logits, -1))
             after.extend(newest)
         return torch.stack(told).mean(0), tuple(after)
 
-    def _members(self) -> list[PhonemeNet]:
+    def members(self) -> list[PhonemeNet]:
+        """The networks themselves."""
         return [net for net in self.nets if isinstance(net, PhonemeNet)]
 
 

@@ -24,8 +24,8 @@ from engine.frontend import (
     STEP_SAMPLES,
     Frontend,
 )
-from engine.int8 import in_eight_bits
 from engine.noise_floor import NoiseFloor
+from engine.phoneme_committee import EightBitCommittee
 from engine.phoneme_net import PhonemeCommittee, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.weights import WeightsError, load_weights
@@ -55,7 +55,7 @@ class RecognizedPhoneme:
 class RecognizerModel:
     """Trained parts, shared by all recognisers of the process."""
 
-    net: PhonemeCommittee
+    net: EightBitCommittee
     log_stay: F32
     log_prior: F32
     ngram: F32
@@ -77,8 +77,8 @@ def load_model() -> RecognizerModel:
     if ngram.shape != (N_PHONEMES,) * 4:
         raise WeightsError(f"Model file ngram.safetensors does not fit: {tuple(ngram.shape)}.")
     net.requires_grad_(False).eval()
-    in_eight_bits(net)
-    return RecognizerModel(net, log_stay.float().numpy(), log_prior.float().numpy(), ngram.numpy())
+    quick, stay, prior = EightBitCommittee(net.members()), log_stay.float(), log_prior.float()
+    return RecognizerModel(quick, stay.numpy(), prior.numpy(), ngram.numpy())
 
 
 class StreamingRecognizer:
@@ -113,9 +113,10 @@ class StreamingRecognizer:
         whole = len(joined) // FRAME_SAMPLES * FRAME_SAMPLES
         frames = joined[:whole].reshape(-1, FRAME_SAMPLES)
         self._part = joined[whole:]
-        self._quiet = np.concatenate([self._quiet, self._floor.push(frames)])
+        quiet = self._floor.push(frames)
+        self._quiet = np.concatenate([self._quiet, quiet])
         found: list[RecognizedPhoneme] = []
-        features = self._frontend.push(clean)
+        features = self._frontend.push(clean, quiet.tolist())
         # One step at a time, so that decisions fall on the same frames however audio arrives.
         for start in range(0, len(features), STEP_FRAMES):
             step = features[start : start + STEP_FRAMES][self._skip :]

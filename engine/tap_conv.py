@@ -11,13 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def join_taps(x: Tensor, taps: int, dilation: int) -> Tensor:
-    """What each output frame sees: [B, C, T + (taps - 1) * dilation] → [B, T, taps * C]."""
-    frames = x.shape[2] - (taps - 1) * dilation
-    parts = [x[:, :, i * dilation : i * dilation + frames] for i in range(taps)]
-    return torch.cat(parts, dim=1).transpose(1, 2)
-
-
 class TapConv1d(nn.Conv1d):
     """``nn.Conv1d`` without padding or stride; same weights, same result up to rounding.
 
@@ -33,8 +26,10 @@ class TapConv1d(nn.Conv1d):
         """x: [B, C, T + (taps - 1) * dilation] → [B, C', T]."""
         if torch.is_grad_enabled() or x.device.type != "cpu":
             return super().forward(x)
-        joined = join_taps(x, self.weight.shape[2], self.dilation[0])
-        return functional.linear(joined, self.flattened(), self.bias).transpose(1, 2)
+        taps, step = self.weight.shape[2], self.dilation[0]
+        frames = x.shape[2] - (taps - 1) * step
+        joined = torch.cat([x[:, :, i * step : i * step + frames] for i in range(taps)], dim=1)
+        return functional.linear(joined.transpose(1, 2), self.flattened(), self.bias).transpose(1, 2)
 
     def flattened(self) -> Tensor:
         """[C', taps * C], taps outermost."""

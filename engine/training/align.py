@@ -44,7 +44,7 @@ from engine.training.recognized import (
     save_recognised,
     search,
 )
-from engine.training.recognizer_data import feature_path, features_of
+from engine.training.recognizer_data import feature_path, kept_features
 from engine.word_recognizer import force_align
 
 F16 = NDArray[np.float16]
@@ -144,7 +144,7 @@ class Aligner:
         if path.is_file():
             return np.asarray(np.load(path))
         sound = self._pcm[clip.first_frame * HOP : (clip.first_frame + clip.frames) * HOP]
-        made = features_of(np.asarray(sound / 32767, np.float32))
+        made = kept_features(np.asarray(sound / 32767, np.float32))
         path.parent.mkdir(exist_ok=True)
         partial = path.with_suffix(".partial.npy")
         np.save(partial, made)

@@ -38,7 +38,7 @@ class _KnownFeatures(Frontend):
         )
         self._samples = self._given = 0
 
-    def push(self, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+    def push(self, pcm: NDArray[np.float32], quiet: Sequence[bool] = ()) -> NDArray[np.float32]:
         self._samples += len(pcm)
         begin, self._given = self._given, self._samples // STEP_SAMPLES * STEP_FRAMES
         return self._features[begin : self._given]

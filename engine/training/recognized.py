@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from engine.beam import PhonemeBeam
 from engine.events import MAX_EVENT_TICKS
+from engine.frontend import STEP_FRAMES
 from engine.recognizer import BEAM, TICKS_PER_FRAME, RecognizerModel, load_model
 from engine.training.datasets import Corpus
 from engine.training.kept import weights_fingerprint
@@ -40,7 +41,9 @@ def log_posteriors(features: NDArray[np.float16], model: RecognizerModel) -> F32
 def search(rows: F32, model: RecognizerModel) -> Events:
     """Log posteriors → contiguous events of at most MAX_EVENT_TICKS."""
     beam = PhonemeBeam(model.ngram, model.log_stay, model.log_prior, BEAM)
-    segments = [s for t in range(0, len(rows), 4) for s in beam.push(rows[t : t + 4])]
+    segments = []
+    for start in range(0, len(rows), STEP_FRAMES):
+        segments += beam.push(rows[start : start + STEP_FRAMES])
     phonemes: list[int] = []
     bounds: list[int] = []
     end = 0

@@ -40,6 +40,11 @@ class Example:
     source: str
 
 
+def kept_features(sound: NDArray[np.float32]) -> NDArray[np.float16]:
+    """PCM [N] → its features as the cache holds them, [N // 320, 384]."""
+    return features_of(sound)[: len(sound) // (2 * HOP)].astype(np.float16)
+
+
 def framewise(
     phonemes: NDArray[np.int64], bounds: NDArray[np.int64], frames: int
 ) -> NDArray[np.int64]:
@@ -91,7 +96,7 @@ def _keep(corpus: Corpus, pcm: NDArray[np.int16], train: list[Clip], clip: Clip,
     partial = path.with_suffix(".partial.npy")
     if copy:
         np.save(path.with_suffix(".scale.npy"), scale)
-    np.save(partial, features_of(sound)[: len(sound) // (2 * HOP)].astype(np.float16))
+    np.save(partial, kept_features(sound))
     os.replace(partial, path)
 
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.int8 import Int8Linear, in_eight_bits
-from engine.tap_conv import TapConv1d
+from engine.frontend import FEATURE_DIM
+from engine.int8 import Int8Linear, Int8Stack
+from engine.phoneme_committee import EightBitCommittee
+from engine.phoneme_net import PhonemeCommittee
 
 
 def error_db(wanted: torch.Tensor, got: torch.Tensor) -> float:
@@ -41,11 +43,25 @@ def test_silence_in_is_the_bias() -> None:
 
 
 @torch.inference_mode()
-def test_a_network_keeps_its_meaning_and_loses_its_floats() -> None:
+def test_a_stack_is_its_layers_side_by_side() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(TapConv1d(16, 24, 3, 2), nn.GELU(), nn.Sequential(TapConv1d(24, 8, 1)))
-    x = torch.randn(2, 16, 20)
-    wanted = net(x)
-    in_eight_bits(net)
-    assert not list(net.parameters())
-    assert error_db(wanted, net(x)) < -30
+    weights, biases, x = torch.randn(3, 10, 16), torch.randn(3, 10), torch.randn(3, 5, 16)
+    wanted = [Int8Linear(w, b)(rows) for w, b, rows in zip(weights, biases, x, strict=True)]
+    assert torch.equal(Int8Stack(weights, biases)(x), torch.stack(wanted))
+
+
+@torch.inference_mode()
+def test_the_committee_says_what_its_members_say() -> None:
+    torch.manual_seed(0)
+    slow = PhonemeCommittee(2).eval()
+    for parameter in slow.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))  # norms that do something
+    quick, features = EightBitCommittee(slow.members()), torch.randn(1, 30, FEATURE_DIM)
+    wanted, _ = slow(features, slow.initial_state())
+    whole, _ = quick(features, quick.initial_state())
+    assert error_db(wanted, whole) < -35
+    parts, state = [], quick.initial_state()
+    for start in range(0, 30, 3):
+        part, state = quick(features[:, start : start + 3], state)
+        parts.append(part)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=1e-4)
