@@ -9,13 +9,14 @@ two directions cannot drift apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import floor, log2
 from typing import Any, Protocol
 
 import constriction
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import SottovoceError
 from engine.event_odds import EventNetwork, default_network
@@ -43,6 +44,7 @@ MAX_BLOCK_BYTES = MAX_BLOCK_EVENTS * MAX_EVENT_BYTES
 KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing new
 _CODE_FIELDS = tuple(f"code_{layer + 1}" for layer in range(MAX_LAYERS))
 _NO_CODES = (0,) * MAX_LAYERS
+_VOICELESS = (0, 0)
 _WORD_BYTES = 4
 _BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
@@ -54,6 +56,22 @@ class BlockModel:
 
     tables: Tables
     network: EventNetwork
+    _idle: tuple[list[EventOdds], list[EventOdds]] = field(
+        default_factory=lambda: ([], []), compare=False, repr=False
+    )
+    """Readers that no block needs now, one for each thread that ever read at the same time."""
+
+    def take_reader(self, even: bool) -> EventOdds:
+        """One for a new block; give it back with ``return_reader``."""
+        try:
+            reader = self._idle[even].pop()
+        except IndexError:
+            return EventOdds(self.network, even)
+        reader.begin()
+        return reader
+
+    def return_reader(self, reader: EventOdds, even: bool) -> None:
+        self._idle[even].append(reader)
 
 
 @lru_cache(maxsize=1)
@@ -160,25 +178,41 @@ class _OverrunError(Exception):
 
 
 class _Reader:
-    """Counts in all, not by field: this runs on what the network sends."""
+    """Counts in all, not by field, and most of it in the end: this runs on what the network sends."""
 
     def __init__(self, data: bytes) -> None:
         self._decode = _decoder(data).decode
-        self.total_bits = 0.0
+        self._listed_bits = 0.0
+        self._weights: list[NDArray[np.float64]] = []
+        self._symbols: list[int] = []
         self._end_bits = 8.0 * (len(data) + 1)
 
     def code(self, field: str, odds: Odds, symbol: int) -> int:
         symbol = self._decode(odds.model)
         costs = odds.costs
-        self.total_bits += costs[symbol] if costs else odds.bits(symbol)
-        if self.total_bits >= self._end_bits:  # no use in reading on
+        if costs is None:
+            self._weights.append(odds.weights)
+            self._symbols.append(symbol)
+            return symbol
+        self._listed_bits += costs[symbol]
+        if self._listed_bits >= self._end_bits:  # no use in reading on
             raise _OverrunError
         return symbol
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
         symbol = self._decode(constriction.stream.model.Uniform(levels))
-        self.total_bits += log2(levels)
+        self._listed_bits += log2(levels)
         return symbol
+
+    def total_bits(self) -> float:
+        """The information in what was read so far."""
+        if not self._weights:
+            return self._listed_bits
+        weights = np.concatenate(self._weights)
+        ends = np.array([len(part) for part in self._weights]).cumsum()
+        begins = np.concatenate([[0], ends[:-1]])
+        shares = np.add.reduceat(weights, begins) / weights[begins + self._symbols]
+        return self._listed_bits + float(np.log2(shares).sum())
 
 
 def _decoder(data: bytes) -> Any:
@@ -191,6 +225,10 @@ def _shortest_bytes(information_bits: float) -> int:
     return floor(information_bits / 8)
 
 
+_Told = tuple[int, int, int, bool, tuple[int, int], int, tuple[int, ...]]
+"""An event but for its index: phoneme, start tick, ticks, voiced, pitch, energy, codes."""
+
+
 @dataclass(slots=True)
 class _Context:
     """What the next event's fields depend on besides ``odds``: everything comes from this block."""
@@ -199,18 +237,20 @@ class _Context:
     end_tick: int
     grid_ticks: int
     """2 when every boundary of the block lies on a 20 ms grid, as the live recogniser's do."""
-    before: PhonemeEvent | None = None
+    before: int = -1
+    """Row of ``Tables.holes`` for the event before; -1: there is none."""
     layers: int = NO_LAYERS
     """Of the newest event that was no silence."""
 
-    def read(self, event: PhonemeEvent) -> None:
-        """``event`` is known: what follows depends on it."""
-        e, start_tick, ticks = event, event.start_tick, event.duration_ticks
-        hole = self.before is not None and start_tick > self.end_tick
-        self.odds.advance(e.phoneme, hole, ticks, e.voiced, e.energy, e.pitch)
-        self.end_tick, self.before = start_tick + ticks, e
-        if e.phoneme != SILENCE:
-            self.layers = len(e.codes)
+    def read(self, told: _Told) -> None:
+        """The event is known: what follows depends on it."""
+        phoneme, start_tick, ticks, voiced, pitch, energy, codes = told
+        hole = self.before >= 0 and start_tick > self.end_tick
+        self.odds.advance(phoneme, hole, ticks, voiced, energy, pitch)
+        self.end_tick = start_tick + ticks
+        self.before = 2 * (phoneme == SILENCE) + (ticks == MAX_EVENT_TICKS)
+        if phoneme != SILENCE:
+            self.layers = len(codes)
 
 
 def walk_block(
@@ -227,55 +267,86 @@ def walk_block(
     A reader takes no events: what it decodes is returned. At most ``most_events``.
     ``known``: events before them that both sides have.
     """
-    model = model or default_model()
+    told = _walk(coder, first_tick, events, model or default_model(), known, most_events)
+    return _events(told, first_index)
+
+
+def _events(told: list[_Told], first_index: int, later_ticks: int = 0) -> list[PhonemeEvent]:
+    return [
+        PhonemeEvent(index, phoneme, start + later_ticks, ticks, voiced, pitch, energy, codes)
+        for index, (phoneme, start, ticks, voiced, pitch, energy, codes) in enumerate(
+            told, first_index
+        )
+    ]
+
+
+def _walk(
+    coder: FieldCoder,
+    first_tick: int,
+    events: Sequence[PhonemeEvent],
+    model: BlockModel,
+    known: Sequence[PhonemeEvent],
+    most_events: int,
+) -> list[_Told]:
     tables = model.tables
     count = coder.code("count", tables.odds("count"), len(events) - 1) + 1
     if count > most_events:
         raise _OverrunError
     even = all(e.duration_ticks % 2 == 0 and (e.start_tick - first_tick) % 2 == 0 for e in events)
     even = bool(coder.code("grid", tables.odds("grid"), int(even)))
-    context = _Context(EventOdds(model.network, even), first_tick, 1 + even)
-    for event in known[-KNOWN_EVENTS:]:
-        context.read(event)
-    context.end_tick, context.before = first_tick, None
-    template = PhonemeEvent(first_index, SILENCE, first_tick, 1)
-    walked: list[PhonemeEvent] = []
-    for position in range(count):
-        if walked:
-            context.read(walked[-1])
-        event = events[position] if events else template
-        walked.append(_walk_event(coder, tables, context, event, first_index + position))
-    return walked
+    reader = model.take_reader(even)
+    try:
+        context = _Context(reader, first_tick, 1 + even)
+        for event in known[-KNOWN_EVENTS:]:
+            context.read(_fields_of(event))
+        context.end_tick, context.before = first_tick, -1
+        template = PhonemeEvent(0, SILENCE, first_tick, 1)
+        walked: list[_Told] = []
+        for position in range(count):
+            if walked:
+                context.read(walked[-1])
+            event = events[position] if events else template
+            walked.append(_walk_event(coder, tables, context, event))
+        return walked
+    finally:
+        model.return_reader(reader, even)
 
 
-def _walk_event(
-    coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent, index: int
-) -> PhonemeEvent:
-    odds, grid_ticks = context.odds, context.grid_ticks
-    phoneme = coder.code("phoneme", odds.phoneme(), event.phoneme)
-    hole_ticks = _walk_hole(coder, tables, context, event)
-    step = coder.code("duration", odds.duration(phoneme), event.duration_ticks // grid_ticks - 1)
+def _fields_of(event: PhonemeEvent) -> _Told:
+    e = event
+    return e.phoneme, e.start_tick, e.duration_ticks, e.voiced, e.pitch, e.energy, e.codes
+
+
+def _walk_event(coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent) -> _Told:
+    odds, grid_ticks, code = context.odds, context.grid_ticks, coder.code
+    phoneme = code("phoneme", odds.phoneme(), event.phoneme)
+    start_tick = context.end_tick
+    if context.before >= 0:
+        start_tick += _walk_hole(coder, tables, context, event)
+    step = code("duration", odds.duration(phoneme), event.duration_ticks // grid_ticks - 1)
     ticks = (step + 1) * grid_ticks
-    voiced = bool(coder.code("voiced", odds.voiced(phoneme, ticks), int(event.voiced)))
-    energy = coder.code("energy", odds.energy(phoneme, ticks, voiced), event.energy)
-    pitch = (0, 0)
+    voiced = code("voiced", odds.voiced(phoneme, ticks), int(event.voiced)) == 1
+    energy = code("energy", odds.energy(phoneme, ticks, voiced), event.energy)
+    pitch = _VOICELESS
     if voiced:
-        first = coder.code("pitch_first", odds.pitch_first(phoneme, energy), event.pitch[0])
+        first = code("pitch_first", odds.pitch_first(phoneme, energy), event.pitch[0])
         given = odds.pitch_second(phoneme, ticks, first)
-        pitch = (first, coder.code("pitch_second", given, event.pitch[1]))
-    codes = _walk_codes(coder, tables, context, event, phoneme)
-    start_tick = context.end_tick + hole_ticks
-    return PhonemeEvent(index, phoneme, start_tick, ticks, voiced, pitch, energy, codes)
+        pitch = first, code("pitch_second", given, event.pitch[1])
+    # Silence carries no codes.
+    given = tables.layers[(MAX_LAYERS + 2) * (phoneme == SILENCE) + context.layers]
+    layers = code("layers", given, len(event.codes))
+    codes: tuple[int, ...] = ()
+    if layers:
+        values = event.codes or _NO_CODES
+        fields = zip(_CODE_FIELDS[:layers], tables.of_codes(phoneme), values, strict=False)
+        codes = tuple([code(field, given, value) for field, given, value in fields])
+    return phoneme, start_tick, ticks, voiced, pitch, energy, codes
 
 
 def _walk_hole(coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent) -> int:
     """Silence that nobody sent, between two events: a flag, then Elias-gamma in grid steps."""
-    before = context.before
-    if before is None:
-        return 0
     steps = (event.start_tick - context.end_tick) // context.grid_ticks
-    given = int(before.is_silence), int(before.duration_ticks == MAX_EVENT_TICKS)
-    if not coder.code("hole", tables.odds("hole", given), int(steps > 0)):
+    if not coder.code("hole", tables.holes[context.before], int(steps > 0)):
         return 0
     longest = max(steps, 1).bit_length() - 1
     exponent = coder.code("hole_exponent", tables.odds("hole_exponent"), longest)
@@ -284,18 +355,6 @@ def _walk_hole(coder: FieldCoder, tables: Tables, context: _Context, event: Phon
         levels = 1 << min(_BYPASS_BITS, exponent - shift)
         low_bits |= coder.code_uniform("hole_size", levels, steps >> shift & levels - 1) << shift
     return ((1 << exponent) + low_bits) * context.grid_ticks
-
-
-def _walk_codes(
-    coder: FieldCoder, tables: Tables, context: _Context, event: PhonemeEvent, phoneme: int
-) -> tuple[int, ...]:
-    given = int(phoneme == SILENCE), context.layers  # silence carries no codes
-    layers = coder.code("layers", tables.odds("layers", given), len(event.codes))
-    if not layers:
-        return ()
-    codes = event.codes or _NO_CODES
-    fields = zip(_CODE_FIELDS[:layers], tables.of_codes(phoneme), codes, strict=False)
-    return tuple([coder.code(field, odds, code) for field, odds, code in fields])
 
 
 def event_bits(events: Sequence[PhonemeEvent], known: Sequence[PhonemeEvent] = ()) -> list[float]:
@@ -335,22 +394,26 @@ def encode_block(
 
 def _checked(event: PhonemeEvent, layers: int) -> PhonemeEvent:
     """``event`` with ``layers`` codes, and nothing in fields that do not travel. Raises BlockError."""
-    codes = event.codes[:layers]
-    pitch = event.pitch if event.voiced else (0, 0)
-    on_scale = (
+    pitch = event.pitch if event.voiced else _VOICELESS
+    cut = PhonemeEvent(
+        event.index, event.phoneme, event.start_tick, event.duration_ticks, event.voiced, pitch,
+        event.energy, event.codes[:layers],
+    )  # fmt: skip
+    if not (on_scale(cut) and 0 <= layers <= MAX_LAYERS):
+        raise BlockError(f"Event {event.index} holds a value off its scale: {event}.")
+    return cut
+
+
+def on_scale(event: PhonemeEvent) -> bool:
+    """Whether every field that a block holds can be written."""
+    return (
         0 <= event.phoneme < N_PHONEMES
         and 1 <= event.duration_ticks <= MAX_EVENT_TICKS
-        and all(0 <= p < PITCH_LEVELS for p in pitch)
+        and all(0 <= point < PITCH_LEVELS for point in event.pitch)
         and 0 <= event.energy < ENERGY_LEVELS
-        and 0 <= layers <= MAX_LAYERS
-        and all(0 <= code < CODE_LEVELS for code in codes)
+        and len(event.codes) <= MAX_LAYERS
+        and all(0 <= code < CODE_LEVELS for code in event.codes)
     )
-    if not on_scale:
-        raise BlockError(f"Event {event.index} holds a value off its scale: {event}.")
-    return PhonemeEvent(
-        event.index, event.phoneme, event.start_tick, event.duration_ticks, event.voiced, pitch,
-        event.energy, codes,
-    )  # fmt: skip
 
 
 def count_events(data: bytes, model: BlockModel | None = None) -> int | None:
@@ -369,11 +432,13 @@ def decode_block(
     model: BlockModel | None = None,
     known: Sequence[PhonemeEvent] = (),
     most_events: int = MAX_BLOCK_EVENTS,
+    anchor: int = 0,
 ) -> list[PhonemeEvent] | None:
     """Read a block back; None when the bytes cannot be one. Bounded work, never raises.
 
     ``known``: as given to the writer. A block of more than ``most_events`` is refused. The length
-    must fit the information decoded, so random bytes are nearly always refused.
+    must fit the information decoded, so random bytes are nearly always refused. ``anchor``: it is
+    that event of the block that starts at ``first_tick``; a block without it is refused.
     """
     if not data:
         return []
@@ -381,7 +446,10 @@ def decode_block(
         return None
     reader = _Reader(data)
     try:
-        events = walk_block(reader, first_index, first_tick, (), model, known, most_events)
+        told = _walk(reader, 0, (), model or default_model(), known, most_events)
     except (_OverrunError, AssertionError):  # the latter: a state no encoder can reach
         return None
-    return events if 8 * len(data) <= reader.total_bits + _SLACK_BITS else None
+    spare_bits = 8 * len(data) - reader.total_bits()
+    if anchor >= len(told) or not -8 < spare_bits <= _SLACK_BITS:
+        return None
+    return _events(told, first_index, first_tick - told[anchor][1])

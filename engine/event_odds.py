@@ -127,8 +127,8 @@ class Layer(NamedTuple):
     """[width] each: added for what is known of the event besides its phoneme. Of two things known the
     second changes faster; of nothing there is no row."""
     out: Rows
-    """[..., outputs, 1 + width] in steps of the odds, the bias first. Energy and pitch have one such
-    matrix for each level that changes count from, durations one for each kind of block."""
+    """[outputs, 1 + width] each, in steps of the odds, the bias first. Energy and pitch have one such
+    matrix for each level that changes count from."""
 
 
 class Inputs(NamedTuple):
@@ -164,12 +164,14 @@ class EventNetwork:
     phonemes: Rows
     """[all hidden layers but the phoneme's]: added when the phoneme is known."""
     layers: Mapping[str, Layer]
+    even_duration: Layer
+    """The duration's where all of them are even."""
     ngram: NDArray[np.uint8]
     """[43 ** 3, 43] NGRAM_STEPS by history."""
     weights: F64
     """[ODDS_REACH] whole numbers: the weight of a value so many steps below the likeliest."""
-    two: dict[int, Odds]
-    """Odds of yes and no by how many steps the one is above the other; filled as they are met."""
+    two: tuple[Odds, ...]
+    """Odds of no and yes by ODDS_REACH and how many steps yes is likelier, clipped to that."""
 
 
 def network_of(
@@ -215,10 +217,18 @@ def network_of(
         exact["tanh"] * STATE_GRID,
         tuple(np.column_stack([exact[f"known_{n}_phoneme"] for n in FIELDS[1:]])),
         layers,
+        layers["duration"]._replace(out=(layers["duration"].out[0][1::2].copy(),)),
         ngram.reshape(-1, N_PHONEMES),
         weights.astype(np.float64),
-        {},
+        _two(weights.astype(np.float64)),
     )
+
+
+def _two(weights: F64) -> tuple[Odds, ...]:
+    """Of yes and no in all proportions there are."""
+    falling = weights[np.minimum(np.arange(ODDS_REACH, -1, -1), ODDS_REACH - 1)]
+    yes = np.concatenate([falling, np.full(ODDS_REACH, weights[0])])
+    return tuple(Odds(np.array(pair)).keep() for pair in zip(yes[::-1], yes, strict=True))
 
 
 def _inputs(rows: F64, kinds: F64) -> Inputs:
@@ -252,11 +262,11 @@ def _layer(name: str, part: slice, known: list[F64], out: F64) -> Layer:
         pairs = known[0][:, None] + known[1]
         known = [pairs.reshape(-1, pairs.shape[-1])]
     outs = [out]
-    if name == "duration":
-        outs = [out, out[1::2]]
-    elif name == "voiced":
-        outs = [out[1] - out[0]]
-    elif name != "phoneme":  # values, and changes from the level before
+    if name == "voiced":
+        outs = [out[1:] - out[:1]]
+    elif name == "phoneme":
+        out[-1] /= NGRAM_STEPS
+    elif name != "duration":  # values, and changes from the level before
         levels = (len(out) + 1) // 3
         values, changes = out[:levels], out[levels:]
         outs = [values + changes[levels - 1 - start :][:levels] for start in range(levels)]

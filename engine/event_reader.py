@@ -19,7 +19,6 @@ from engine.event_odds import (
     HEADS,
     LARGEST,
     LEVELS,
-    NGRAM_STEPS,
     NO_PITCH,
     ODDS_REACH,
     READ_GRID,
@@ -37,7 +36,6 @@ from engine.probability import Odds
 _SWITCHES: Final = 2 * STATE  # outputs that say how much of a state is kept
 _WIDE: Final = HEADS["phoneme"].width
 _FINEST: Final = np.full(STATE, READ_GRID / STATE_GRID)
-_ENTRY: Final = np.dtype(np.intp)
 _NOTHING: Final = np.zeros(ALL_HIDDEN)
 _JUMP: Final = LARGEST["jump"]
 _JUMPS: Final = LEVELS["jump"]
@@ -49,45 +47,61 @@ _maximum, _rint = np.maximum, np.rint
 
 
 class _Field:
-    """From one field's hidden layer to its logits, in one block."""
+    """From one field's hidden layer to its odds, in one block."""
 
-    __slots__ = ("_known", "_nothing", "_out", "_positive", "_told", "_whole")
+    __slots__ = (
+        "_known", "_logits", "_nothing", "_out", "_positive", "_steps", "_told", "_top", "_weights",
+        "_whole", "last", "values",
+    )  # fmt: skip
 
-    def __init__(self, layer: Layer, told: F64) -> None:
+    def __init__(self, layer: Layer, told: F64, weights: F64, values: int) -> None:
         """``told``: [width] the layer as far as it is told; whoever owns it keeps it up to date."""
-        self._told, self._known, self._out = told, layer.known, layer.out
+        self._told, self._known, self._out, self._weights = told, layer.known, layer.out, weights
         self._nothing = _NOTHING[: len(told)]
         self._whole = np.ones(1 + len(told))  # the first stays one, for the bias
         self._positive = self._whole[1:]
+        self._logits = np.empty(len(layer.out[0]))
+        self.values = self._logits[:values]
+        """Logits of the values, in steps of the odds."""
+        self.last = self._logits[-1:]
+        self._steps = np.empty(values, np.intp)
+        self._top = np.empty(())  # an array: subtracting from a number takes half as long again
 
-    def logits(self, which: int = 0) -> F64:
-        """[outputs] of the matrix ``which``, in steps of the odds."""
+    def ask(self) -> None:
+        """Find the logits."""
         _maximum(self._told, self._nothing, out=self._positive)
-        logits: F64 = self._out[which].dot(self._whole)
-        return logits
+        self._out[0].dot(self._whole, self._logits)
 
-    def logits_when(self, known: int, which: int = 0) -> F64:
-        """The same when that row of what is known holds."""
+    def ask_when(self, known: int, which: int = 0) -> None:
+        """The same by the matrix ``which`` when that row of what is known holds."""
         positive = self._positive
         _add(self._told, self._known[known], positive)
         _maximum(positive, self._nothing, out=positive)
-        logits: F64 = self._out[which].dot(self._whole)
-        return logits
+        self._out[which].dot(self._whole, self._logits)
+
+    def odds(self) -> Odds:
+        """What the logits say; they are gone afterwards."""
+        values, top, steps = self.values, self._top, self._steps
+        top[()] = values[values.argmax()]
+        _subtract(top, values, values)
+        steps[...] = values  # rounds down
+        return Odds(self._weights.take(steps, None, None, "clip"))
 
 
 class EventOdds:
-    """One block's reader: ask for the odds of the fields in order, then ``advance``."""
+    """One block's reader: ask for the odds of the fields in order, then ``advance``; ``begin`` for
+    the next block, since all it needs is laid out then."""
 
     def __init__(self, network: EventNetwork, even: bool) -> None:
         """``even``: every boundary of the block lies on the recogniser's 20 ms grid."""
         self._net = network
-        self._even = even
         self._begun = network.inputs.begun[even]
         self._pitch = NO_PITCH
         self._energy = START_ENERGY
         self._spoken: tuple[int, ...] = ()
 
-        self._state = network.begin[int(even)].copy()
+        self._begin = network.begin[int(even)]
+        self._state = self._begin.copy()
         self._coarse = np.ones(1 + STATE, np.float32)  # the first stays one, for the bias
         self._coarse_state = self._coarse[1:]
         self._read = np.empty(GATES + ALL_HIDDEN, np.float32)
@@ -107,59 +121,74 @@ class EventOdds:
 
         self._phoneme = -1  # whose layers ``told`` holds
         self._told = np.empty(ALL_HIDDEN - _WIDE)
-        self._phonemes = _Field(network.layers["phoneme"], self._rest[STATE : STATE + _WIDE])
+        hidden = self._rest[STATE : STATE + _WIDE]
+        self._phonemes = _Field(network.layers["phoneme"], hidden, network.weights, N_PHONEMES)
+        self._unlikely = np.empty(N_PHONEMES)
         begin, fields = 0, []
         for name in FIELDS[1:]:
             end = begin + HEADS[name].width
-            fields.append(_Field(network.layers[name], self._told[begin:end]))
+            layer, values = network.layers[name], LEVELS[name]
+            if name == "duration" and even:
+                layer, values = network.even_duration, values // 2
+            fields.append(_Field(layer, self._told[begin:end], network.weights, values))
             begin = end
         self._durations, self._voicing, self._energies, self._firsts, self._seconds = fields
         self._read_state()
+        self._read_first = self._read.copy()
+
+    def begin(self) -> None:
+        """Nothing was told yet."""
+        self._pitch, self._energy, self._spoken, self._phoneme = NO_PITCH, START_ENERGY, (), -1
+        self._state[...] = self._begin
+        self._read[...] = self._read_first
+        self._rest[...] = self._read_rest
 
     def phoneme(self) -> Odds:
-        logits = self._phonemes.logits()
-        spoken = self._spoken
-        if len(spoken) < 3:
-            return self._odds(logits[:-1])
-        history = (spoken[0] * N_PHONEMES + spoken[1]) * N_PHONEMES + spoken[2]
-        belief = logits.item(N_PHONEMES) / NGRAM_STEPS
-        return self._odds(logits[:-1] - belief * self._net.ngram[history])
+        field, spoken = self._phonemes, self._spoken
+        field.ask()
+        if len(spoken) == 3:
+            history = (spoken[0] * N_PHONEMES + spoken[1]) * N_PHONEMES + spoken[2]
+            unlikely = self._unlikely
+            unlikely[...] = self._net.ngram[history]
+            _multiply(unlikely, field.last, unlikely)
+            _subtract(field.values, unlikely, field.values)
+        return field.odds()
 
     def duration(self, phoneme: int) -> Odds:
         """Of ticks - 1, or of half the ticks - 1 in an even block."""
         if phoneme != self._phoneme:
             self._tell(phoneme)
-        return self._odds(self._durations.logits(self._even))
+        self._durations.ask()
+        return self._durations.odds()
 
     def voiced(self, phoneme: int, duration_ticks: int) -> Odds:
         """One of not many: yes is some steps likelier than no."""
         if phoneme != self._phoneme:
             self._tell(phoneme)
-        steps = int(self._voicing.logits_when(duration_ticks - 1))
-        steps = min(max(steps, -ODDS_REACH), ODDS_REACH)
-        odds = self._net.two.get(steps)
-        if odds is None:
-            logits = np.array([max(-steps, 0), max(steps, 0)], np.float64)
-            odds = self._net.two.setdefault(steps, self._odds(logits).keep())
-        return odds
+        self._voicing.ask_when(duration_ticks - 1)
+        steps = int(self._voicing.last.item())
+        return self._net.two[min(max(steps, -ODDS_REACH), ODDS_REACH) + ODDS_REACH]
 
     def energy(self, phoneme: int, duration_ticks: int, voiced: bool) -> Odds:
         if phoneme != self._phoneme:
             self._tell(phoneme)
         known = 2 * duration_ticks - 2 + voiced
-        return self._odds(self._energies.logits_when(known, self._energy))
+        self._energies.ask_when(known, self._energy)
+        return self._energies.odds()
 
     def pitch_first(self, phoneme: int, energy: int) -> Odds:
         if phoneme != self._phoneme:
             self._tell(phoneme)
         start = START_PITCH if self._pitch == NO_PITCH else self._pitch
-        return self._odds(self._firsts.logits_when(energy * _PITCHES + self._pitch, start))
+        self._firsts.ask_when(energy * _PITCHES + self._pitch, start)
+        return self._firsts.odds()
 
     def pitch_second(self, phoneme: int, duration_ticks: int, first: int) -> Odds:
         if phoneme != self._phoneme:
             self._tell(phoneme)
         known = (duration_ticks - 1) * _JUMPS + self._jump(first)
-        return self._odds(self._seconds.logits_when(known, first))
+        self._seconds.ask_when(known, first)
+        return self._seconds.odds()
 
     def advance(
         self,
@@ -216,11 +245,6 @@ class EventOdds:
         """What follows is asked of that phoneme: all layers get its row in one addition."""
         _add(self._read_fields, self._net.phonemes[phoneme], self._told)
         self._phoneme = phoneme
-
-    def _odds(self, logits: F64) -> Odds:
-        top = logits[logits.argmax()]
-        steps = _subtract(top, logits, logits).astype(_ENTRY)
-        return Odds(self._net.weights.take(steps, None, None, "clip"))
 
     def _jump(self, first: int) -> int:
         """Row of the change from the pitch before, clipped."""

@@ -67,16 +67,19 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
 class Odds:
     """How likely the values of one field are: whole numbers in proportion."""
 
-    __slots__ = ("costs", "model", "total", "weights")
+    __slots__ = ("costs", "model", "weights")
 
     def __init__(self, weights: NDArray[np.float64]) -> None:
         """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine adds them up alike."""
         self.weights = weights
-        self.total = float(weights.dot(_ONES[len(weights)]))  # twice as fast as a sum
-        self.model: Any = _Categorical(weights, perfect=False)
-        """The range coder's."""
+        self.model: Any = _Categorical(weights, None, False)
+        """The range coder's. Asked by keyword for the same (``perfect=False``) it takes longer."""
         self.costs: list[float] | None = None
         """What telling each value costs, where ``keep`` was called."""
+
+    @property
+    def total(self) -> float:
+        return float(self.weights.dot(_ONES[len(self.weights)]))  # twice as fast as a sum
 
     def keep(self) -> Odds:
         """These will be asked for again and again: list what the values cost."""
@@ -113,6 +116,10 @@ class Tables:
         self._rows: dict[tuple[str, tuple[int, ...]], Odds] = {}
         self._bits: dict[str, NDArray[np.float64]] = {}
         self._codes: dict[int, tuple[Odds, ...]] = {}
+        self.holes = self._all("hole")
+        """By 2 * (what is before is silence) + (it is as long as events get)."""
+        self.layers = self._all("layers")
+        """By (MAX_LAYERS + 2) * (this is silence) + layers spoken last."""
 
     def odds(self, field: str, context: tuple[int, ...] = ()) -> Odds:
         """How likely the values of ``field`` are in ``context``; built once, then kept."""
@@ -122,6 +129,10 @@ class Tables:
             weights = self._weights[self._costs[field][context]]
             row = self._rows[key] = Odds(weights.astype(np.float64)).keep()
         return row
+
+    def _all(self, field: str) -> tuple[Odds, ...]:
+        """In every context, the last changing fastest."""
+        return tuple(self.odds(field, context) for context in np.ndindex(SHAPES[field][:-1]))
 
     def of_codes(self, phoneme: int) -> tuple[Odds, ...]:
         """Of all articulation codes of a phoneme, coarse to fine."""
