@@ -13,16 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.packet_policy import talk
-from engine.bitstream import MAX_BLOCK_BYTES, count_events, decode_block, encode_block
-from engine.events import (
-    CODE_LEVELS,
-    ENERGY_LEVELS,
-    MAX_EVENT_TICKS,
-    MAX_LAYERS,
-    PITCH_LEVELS,
-    PhonemeEvent,
-)
-from engine.phonemes import N_PHONEMES
+from engine.bitstream import MAX_BLOCK_BYTES, count_events, decode_block, encode_block, on_scale
+from engine.events import MAX_LAYERS, PhonemeEvent
 from engine.playout import Playout
 from transport.depacketizer import WINDOW_EVENTS, Depacketizer
 from transport.link import MediaPacket
@@ -45,15 +37,7 @@ PACKETS = real_packets()
 
 
 def legal(event: PhonemeEvent) -> bool:
-    return (
-        event.index >= 0
-        and event.start_tick >= 0
-        and 0 <= event.phoneme < N_PHONEMES
-        and 1 <= event.duration_ticks <= MAX_EVENT_TICKS
-        and all(0 <= p < PITCH_LEVELS for p in event.pitch)
-        and 0 <= event.energy < ENERGY_LEVELS
-        and all(0 <= c < CODE_LEVELS for c in event.codes)
-    )
+    return event.index >= 0 and event.start_tick >= 0 and on_scale(event)
 
 
 @st.composite
