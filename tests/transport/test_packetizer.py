@@ -159,10 +159,20 @@ def test_an_acknowledgement_from_the_future_is_not_believed() -> None:
 
 
 def test_a_stalled_sender_stays_bounded_and_recovers() -> None:
-    packetizer = Packetizer()
-    packetizer.push(talk(120.0, seed=3))
+    packetizer, depacketizer = Packetizer(), Depacketizer()
+    events = talk(120.0, seed=3)
+    assert len(events) > PENDING_EVENTS + 100
+    packetizer.push(events[:-20])
     packets = packetizer.poll(1000.0)
     assert len(packets) <= PENDING_EVENTS // MAX_NEW_EVENTS + 1
+    packetizer.push(events[-20:])
+    now_ms = events[-1].end_tick * TICK_MS + 1000.0
+    packets += packetizer.poll(now_ms)
+    received = set()
+    for number, (stamp, payload) in enumerate(packets):
+        packet = MediaPacket("phonemes", number, stamp, payload, now_ms)
+        received |= {event.index for event in depacketizer.parse(packet) or ()}
+    assert received == {event.index for event in events[-20 - PENDING_EVENTS :]}
 
 
 def test_indices_and_timestamps_survive_wrapping() -> None:
