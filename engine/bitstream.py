@@ -11,12 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import floor, log2
-from typing import Any, Protocol
-
-import constriction
-import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import SottovoceError
 from engine.event_odds import EventNetwork, default_network
@@ -29,12 +23,13 @@ from engine.events import (
     PITCH_LEVELS,
     PhonemeEvent,
 )
+from engine.field_coder import BitCounter as BitCounter
+from engine.field_coder import BlockReader, BlockWriter, EventCounter, FieldCoder, OverrunError
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.probability import (
     HOLE_EXPONENTS,
     MAX_BLOCK_EVENTS,
     NO_LAYERS,
-    Odds,
     Tables,
     default_tables,
 )
@@ -45,7 +40,6 @@ KNOWN_EVENTS = 32  # how far back odds look beyond a block: more tells nothing n
 _CODE_FIELDS = tuple(f"code_{layer + 1}" for layer in range(MAX_LAYERS))
 _NO_CODES = (0,) * MAX_LAYERS
 _VOICELESS = (0, 0)
-_WORD_BYTES = 4
 _BYPASS_BITS = 8
 _SLACK_BITS = 24  # how far a block may stray from the information in it, whole bytes included
 
@@ -82,147 +76,6 @@ def default_model() -> BlockModel:
 
 class BlockError(SottovoceError):
     """Events that cannot be one block."""
-
-
-class FieldCoder(Protocol):
-    """Writer, reader or counter of symbols: ``code`` returns the symbol that now holds."""
-
-    def code(self, field: str, odds: Odds, symbol: int) -> int: ...
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int: ...
-
-
-class BitCounter:
-    """Adds up what symbols cost, by field, without writing them."""
-
-    def __init__(self) -> None:
-        self.bits: dict[str, float] = {}
-        self.total_bits = 0.0
-
-    def code(self, field: str, odds: Odds, symbol: int) -> int:
-        self._add(field, odds.bits(symbol))
-        return symbol
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        self._add(field, log2(levels))
-        return symbol
-
-    def _add(self, field: str, bits: float) -> None:
-        self.bits[field] = self.bits.get(field, 0.0) + bits
-        self.total_bits += bits
-
-
-class _EventCounter(BitCounter):
-    """Keeps the events' bits apart; what frames the block belongs to none, a hole to the pause."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events: list[float] = []
-
-    def _add(self, field: str, bits: float) -> None:
-        super()._add(field, bits)
-        if field == "phoneme":  # every event begins with it
-            self.events.append(0.0)
-        if self.events:
-            self.events[-2 if field.startswith("hole") else -1] += bits
-
-
-class _Writer(BitCounter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = constriction.stream.queue.RangeEncoder()
-        self.written: list[tuple[Any, int]] = []
-
-    def code(self, field: str, odds: Odds, symbol: int) -> int:
-        self._write(odds.model, symbol)
-        return super().code(field, odds, symbol)
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        self._write(constriction.stream.model.Uniform(levels), symbol)
-        return super().code_uniform(field, levels, symbol)
-
-    def _write(self, model: Any, symbol: int) -> None:
-        self.encoder.encode(symbol, model)
-        self.written.append((model, symbol))
-
-    def to_bytes(self) -> bytes:
-        """The fewest bytes that decode to what was written.
-
-        The library pads to 32-bit words, which would cost a packet up to three bytes: try the
-        shortest prefixes, rounded down and up, and keep the first that reads back.
-        """
-        whole: bytes = self.encoder.get_compressed().astype(">u4").tobytes()
-        whole += bytes(2 * _WORD_BYTES)
-        shortest = max(1, _shortest_bytes(self.total_bits))
-        for length in range(shortest, len(whole)):
-            prefix = whole[:length]
-            rounded_up = int.from_bytes(prefix, "big") + 1
-            candidates = [prefix]
-            if rounded_up < 256**length:
-                candidates.append(rounded_up.to_bytes(length, "big"))
-            for candidate in candidates:
-                if self._reads_back(candidate):
-                    return candidate
-        return whole
-
-    def _reads_back(self, data: bytes) -> bool:
-        decoder = _decoder(data)
-        try:
-            return all(decoder.decode(model) == symbol for model, symbol in self.written)
-        except AssertionError:
-            return False
-
-
-class _OverrunError(Exception):
-    """More was decoded than the bytes can hold, or than is wanted."""
-
-
-class _Reader:
-    """Counts in all, not by field, and most of it in the end: this runs on what the network sends."""
-
-    def __init__(self, data: bytes) -> None:
-        self._decode = _decoder(data).decode
-        self._listed_bits = 0.0
-        self._weights: list[NDArray[np.float64]] = []
-        self._symbols: list[int] = []
-        self._end_bits = 8.0 * (len(data) + 1)
-
-    def code(self, field: str, odds: Odds, symbol: int) -> int:
-        symbol = self._decode(odds.model)
-        costs = odds.costs
-        if costs is None:
-            self._weights.append(odds.weights)
-            self._symbols.append(symbol)
-            return symbol
-        self._listed_bits += costs[symbol]
-        if self._listed_bits >= self._end_bits:  # no use in reading on
-            raise _OverrunError
-        return symbol
-
-    def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        symbol = self._decode(constriction.stream.model.Uniform(levels))
-        self._listed_bits += log2(levels)
-        return symbol
-
-    def total_bits(self) -> float:
-        """The information in what was read so far."""
-        if not self._weights:
-            return self._listed_bits
-        weights = np.concatenate(self._weights)
-        ends = np.array([len(part) for part in self._weights]).cumsum()
-        begins = np.concatenate([[0], ends[:-1]])
-        shares = np.add.reduceat(weights, begins) / weights[begins + self._symbols]
-        return self._listed_bits + float(np.log2(shares).sum())
-
-
-def _decoder(data: bytes) -> Any:
-    padded = data + bytes(-len(data) % _WORD_BYTES)
-    words = np.frombuffer(padded, dtype=">u4").astype(np.uint32)
-    return constriction.stream.queue.RangeDecoder(words)
-
-
-def _shortest_bytes(information_bits: float) -> int:
-    return floor(information_bits / 8)
 
 
 _Told = tuple[int, int, int, bool, tuple[int, int], int, tuple[int, ...]]
@@ -291,7 +144,7 @@ def _walk(
     tables = model.tables
     count = coder.code("count", tables.odds("count"), len(events) - 1) + 1
     if count > most_events:
-        raise _OverrunError
+        raise OverrunError
     even = all(e.duration_ticks % 2 == 0 and (e.start_tick - first_tick) % 2 == 0 for e in events)
     even = bool(coder.code("grid", tables.odds("grid"), int(even)))
     reader = model.take_reader(even)
@@ -359,7 +212,7 @@ def _walk_hole(coder: FieldCoder, tables: Tables, context: _Context, event: Phon
 
 def event_bits(events: Sequence[PhonemeEvent], known: Sequence[PhonemeEvent] = ()) -> list[float]:
     """What each event of a block costs with the codes it has; a hole counts with what it follows."""
-    counter = _EventCounter()
+    counter = EventCounter()
     walk_block(counter, events[0].index, events[0].start_tick, events, None, known)
     return counter.events
 
@@ -387,7 +240,7 @@ def encode_block(
         hole_ticks = after.start_tick - before.end_tick
         if after.index != before.index + 1 or not 0 <= hole_ticks < 1 << HOLE_EXPONENTS:
             raise BlockError(f"Events {before.index} and {after.index} do not follow one another.")
-    writer = _Writer()
+    writer = BlockWriter()
     walk_block(writer, cut[0].index, cut[0].start_tick, cut, model, known)
     return writer.to_bytes()
 
@@ -420,8 +273,8 @@ def count_events(data: bytes, model: BlockModel | None = None) -> int | None:
     """How many events a block says it has, without reading them; None when it cannot be one."""
     tables = (model or default_model()).tables
     try:
-        return _Reader(data).code("count", tables.odds("count"), 0) + 1
-    except (_OverrunError, AssertionError):  # as in decode_block
+        return BlockReader(data).code("count", tables.odds("count"), 0) + 1
+    except (OverrunError, AssertionError):  # as in decode_block
         return None
 
 
@@ -444,10 +297,10 @@ def decode_block(
         return []
     if len(data) > most_events * MAX_EVENT_BYTES:
         return None
-    reader = _Reader(data)
+    reader = BlockReader(data)
     try:
         told = _walk(reader, 0, (), model or default_model(), known, most_events)
-    except (_OverrunError, AssertionError):  # the latter: a state no encoder can reach
+    except (OverrunError, AssertionError):  # the latter: a state no encoder can reach
         return None
     spare_bits = 8 * len(data) - reader.total_bits()
     if anchor >= len(told) or not -8 < spare_bits <= _SLACK_BITS:

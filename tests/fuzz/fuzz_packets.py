@@ -28,7 +28,13 @@ import engine.synthesizer  # noqa: F401
 from engine.events import MAX_LAYERS, PhonemeEvent
 
 with atheris.instrument_imports(
-    include=["engine.bitstream", "engine.playout", "transport.depacketizer", "transport.payload"]
+    include=[
+        "engine.bitstream",
+        "engine.field_coder",
+        "engine.playout",
+        "transport.depacketizer",
+        "transport.payload",
+    ]
 ):
     from engine.bitstream import count_events, decode_block, encode_block
     from engine.playout import Playout
