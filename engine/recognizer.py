@@ -32,7 +32,7 @@ from engine.weights import WeightsError, load_weights
 
 TICKS_PER_FRAME = FRAME_MS // 10
 MAX_EVENT_FRAMES = MAX_EVENT_TICKS // TICKS_PER_FRAME
-BEAM = BeamSettings(acoustic_scale=0.8, prior_scale=0.2, ngram_scale=0.6, lag_frames=4)
+BEAM = BeamSettings(acoustic_scale=0.8, prior_scale=0.2, ngram_scale=0.6, lag_frames=3)
 DELAY_MS = LOOKAHEAD_MS + BEAM.lag_frames * FRAME_MS
 """The longest wait between the end of a phoneme and its event."""
 EVE_FRAMES = 3

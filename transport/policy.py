@@ -21,7 +21,7 @@ EVENT_BITS: Final = 12.5
 CODE_BITS: Final = 7.5
 RECOGNISER_LAG_MS: Final = 140.0
 """The least that passes between an event's end and its being known, capture included."""
-BATCH_MS: Final = 80.0
+BATCH_MS: Final = 60.0
 """Events become known in batches: the recogniser thinks that often."""
 BEGUN_MS: Final = 10.0
 """The oldest event a packet leaves behind had begun that long before what was known, net of the
@@ -102,7 +102,7 @@ class PacketPlan:
 
 
 _INTERVALS_MS: Final = (
-    (0.0, 210.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 95.0), (0.5, 130.0),
+    (0.0, 220.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 95.0), (0.5, 130.0),
 )  # fmt: skip
 """(loss, interval): more packets a second when many are lost, because a copy then comes sooner; but
 not beyond what leaves room for codes."""

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from engine import frontend
 from engine.errors import SottovoceError
-from engine.frontend import FEATURE_DIM, GUARD_FRAMES, STEP_SAMPLES, Frontend, features_of
+from engine.frontend import (
+    FEATURE_DIM,
+    GUARD_FRAMES,
+    STEP_FRAMES,
+    STEP_SAMPLES,
+    Frontend,
+    features_of,
+)
 from engine.whisper_encoder import WhisperEncoder
 from engine.whisper_weights import model_path, read_encoder
 
@@ -51,7 +58,7 @@ def test_pieces_give_what_the_whole_gives(sizes: list[int]) -> None:
         parts.append(ears.push(pcm[start : start + size]))
         start += size
     assert np.array_equal(np.concatenate(parts), whole)
-    assert whole.shape == (len(pcm) // STEP_SAMPLES * frontend.STEP_FRAMES, FEATURE_DIM)
+    assert whole.shape == (len(pcm) // STEP_SAMPLES * STEP_FRAMES, FEATURE_DIM)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 319, 320, 321, 640, 5000])
@@ -65,7 +72,7 @@ def test_it_hears_no_further_ahead_than_it_says() -> None:
     other = pcm.copy()
     other[16_000:] = 0.1 * np.random.default_rng(0).standard_normal(16_000)
     one, two = Frontend().push(pcm), Frontend().push(other)
-    same = 16_000 // 320
+    same = 16_000 // STEP_SAMPLES * STEP_FRAMES  # steps that had not heard of the change
     assert np.array_equal(one[:same], two[:same])
     assert not np.allclose(one[same + GUARD_FRAMES :], two[same + GUARD_FRAMES :], atol=0.1)
 
