@@ -96,10 +96,11 @@ def _one_thread_each() -> None:
 
 
 def _internal_error(error: Exception) -> None:
-    from app.logs import set_up_logging
+    from app.logs import finish_logging, set_up_logging
 
     path = set_up_logging()
     logging.getLogger(__name__).error("internal error", exc_info=error)
+    finish_logging()  # who reads the message looks there next
     _complain(
         f"internal error ({type(error).__name__}: {error}). Details: {path or 'none'}; "
         "SOTTOVOCE_DEBUG=1 shows them here."

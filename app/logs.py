@@ -78,6 +78,12 @@ def log_path() -> Path:
     return log_dir() / "sottovoce.log"
 
 
+def finish_logging() -> None:
+    """Returns when what was logged until now is in the file, or the disk took too long."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def set_up_logging() -> Path | None:
     """Send the root logger to the rotating file. Returns its path, None where it cannot be made."""
     root = logging.getLogger()
