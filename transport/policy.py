@@ -31,7 +31,7 @@ CLEAN_BUDGET_BPS: Final = 2_500.0
 HEAVY_BUDGET_BPS: Final = 5_400.0
 BURST_BUDGET_BPS: Final = 3_300.0
 """All three without the reports that come back, which cost some 300 bit/s."""
-BURST_INTERVAL_MS: Final = 240.0
+BURST_INTERVAL_MS: Final = 250.0
 """In bursts more packets do not help: the wire goes to what they carry."""
 DEFAULT_CEILING_BPS: Final = 6_000.0
 MISSING_TARGET: Final = 0.0038
@@ -102,7 +102,7 @@ class PacketPlan:
 
 
 _INTERVALS_MS: Final = (
-    (0.0, 220.0), (0.01, 185.0), (0.05, 170.0), (0.15, 140.0), (0.2, 115.0), (0.3, 95.0), (0.5, 130.0),
+    (0.0, 220.0), (0.01, 195.0), (0.05, 180.0), (0.15, 150.0), (0.2, 125.0), (0.3, 105.0), (0.5, 140.0),
 )  # fmt: skip
 """(loss, interval): more packets a second when many are lost, because a copy then comes sooner; but
 not beyond what leaves room for codes."""
