@@ -3,8 +3,8 @@
 Log-mel of the newest moments in, features out. The network of Radford et al., 2022, looks at a
 whole recording at once; here the newest positions are computed again at every step, as their
 future arrives, while the keys and values of older ones are kept from the last time they were
-computed. That is a third of the work of a sliding window that is computed anew, of a fraction of
-its length. Eight-bit weights.
+computed: six seconds of past for about half the work of a two-second window computed anew.
+Eight-bit weights.
 """
 
 from __future__ import annotations
