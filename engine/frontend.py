@@ -98,7 +98,7 @@ class Frontend:
         self._newest = np.zeros((STEP_FRAMES, FEATURE_DIM), np.float32)
 
     def push(self, pcm: Pcm, quiet: Sequence[bool] = ()) -> NDArray[np.float32]:
-        """PCM [N] → features [2 * steps completed, FEATURE_DIM] float32.
+        """PCM [N] → features [STEP_FRAMES * steps completed, FEATURE_DIM] float32.
 
         The first one belongs to frame ``-GUARD_FRAMES``, before the first sample. ``quiet`` says
         of each frame that becomes whole whether it is background: once all of a block is, nothing

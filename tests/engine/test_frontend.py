@@ -15,6 +15,7 @@ from engine import frontend
 from engine.errors import SottovoceError
 from engine.frontend import (
     FEATURE_DIM,
+    FRAME_SAMPLES,
     GUARD_FRAMES,
     STEP_FRAMES,
     STEP_SAMPLES,
@@ -86,6 +87,25 @@ def test_counting_anew_forgets_nothing_and_never_ends(monkeypatch: pytest.Monkey
     assert often.shape == usual.shape and np.isfinite(often).all()
     alike = (often * usual).sum(1) / np.linalg.norm(often, axis=1) / np.linalg.norm(usual, axis=1)
     assert np.median(alike[200:]) > 0.5
+
+
+def test_a_long_pause_is_not_listened_to() -> None:
+    """And what is said after it is heard as after a short one."""
+    speech, hush = any_sound(48_000), np.zeros(96_000, np.float32)
+    frames = len(hush) // FRAME_SAMPLES
+    ears, talking = Frontend(), [False] * (len(speech) // FRAME_SAMPLES)
+    ears.push(speech, talking)
+    resting = ears.push(hush, [True] * frames)
+    computed = frontend.BLOCK_FRAMES // STEP_FRAMES * STEP_FRAMES
+    steps = resting[computed - STEP_FRAMES :].reshape(-1, STEP_FRAMES, FEATURE_DIM)
+    assert (steps[1:] == steps[1]).all() and not np.array_equal(steps[0], resting[:STEP_FRAMES])
+    short = Frontend()
+    short.push(speech, talking)
+    short.push(hush[: computed * FRAME_SAMPLES], [True] * computed)
+    after_long, after_short = ears.push(speech, talking), short.push(speech, talking)
+    alike = (after_long * after_short).sum(1)
+    alike /= np.linalg.norm(after_long, axis=1) * np.linalg.norm(after_short, axis=1)
+    assert np.median(alike) > 0.9
 
 
 def test_a_damaged_or_missing_model_says_what_to_do(tmp_path: Path) -> None:
