@@ -99,6 +99,8 @@ class SetupWizard(QDialog):
         self.meter.setMinimumHeight(16)
         self._level = label(level_text(-96.0), "figure")
         self._advice = label("", wrap=True)
+        # Room for two lines, so that nothing moves while the advice changes.
+        self._advice.setMinimumHeight(40)
         return FormPage(
             label(tr("Say something"), "title"),
             label(tr("Talk as you would on the telephone."), "muted", wrap=True),
