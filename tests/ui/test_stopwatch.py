@@ -160,6 +160,14 @@ def test_a_window_that_blocks_is_told(slow: list[Handled]) -> None:
         assert_never_blocked([*QUICK, *slow])
 
 
+def test_one_event_in_a_call_may_take_two_frames() -> None:
+    call = [Handled(1.0, "paint")] * 500
+    assert_never_blocked([*call, Handled(31.0, "paint")])
+    for slow in ([Handled(33.0, "paint")], [Handled(17.0, "paint")] * 2):
+        with pytest.raises(AssertionError, match="busy"):
+            assert_never_blocked([*call, *slow])
+
+
 def test_a_window_that_was_never_shown_is_told() -> None:
     with pytest.raises(AssertionError, match="shown at all"):
         assert_never_blocked(QUICK[:3])
