@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 STOP_S = 0.5  # how soon a worker that failed sees that its program ends
 GOODBYE_S = 0.15  # for the bye to leave before the socket closes
+LOST = "The connection was lost; trying to get it back."
 MAX_FAILED_STEPS = 50  # half a second of nothing but errors: the call cannot go on
 
 
@@ -76,7 +77,7 @@ class Call(CallPanel):
         super().__init__(settings, audio, clock or SystemClock(), network, recording, words)
         self._on_change = on_change
         self._lock = threading.RLock()
-        self._greeted = False
+        self._greeted = self._resumed = False
         self._ended: Future[None] | None = None
         self._closer = Helper("hang-up")
         self._stop = threading.Event()
@@ -103,6 +104,7 @@ class Call(CallPanel):
 
     def resume(self, ticket: ResumeTicket) -> Future[str]:
         """Go on with a call that this program was killed in; the other side does nothing."""
+        self._resumed = True
         return self._start(CallState.CONNECTING, lambda: self.network.resume(ticket))
 
     def hang_up(self) -> Future[None]:
@@ -155,7 +157,9 @@ class Call(CallPanel):
                 try:
                     if self._hello_due:
                         self._hello_due = False
-                        self._words.begin(clean_name(self.settings.name), self._clock.now_ms())
+                        name, muted = clean_name(self.settings.name), self._switches.muted
+                        anew = self._greeted or self._resumed
+                        self._words.begin(name, muted, anew, self._clock.now_ms())
                     worker.step(self._state, self._began_ms, self._audio)
                     failures = 0
                 except Exception:
@@ -190,11 +194,11 @@ class Call(CallPanel):
             if self._tickets is not None:
                 self._tickets.keep(self.network.ticket())
             if self._state is CallState.RECONNECTING and self._greeted:
-                self._move(CallState.ACTIVE, notice="")
+                self._move(CallState.ACTIVE, self._found_again())
             elif self._state is CallState.CONNECTING:
                 self._move(CallState.VERIFYING)
         elif state is LinkState.RECONNECTING:
-            self._move(CallState.RECONNECTING, "The connection was lost; trying to get it back.")
+            self._move(CallState.RECONNECTING, LOST)
         elif state is LinkState.FAILED:
             link = self.network.link
             self._end((link.failure if link else None) or "The connection failed.", None)
@@ -210,9 +214,13 @@ class Call(CallPanel):
         if not self._greeted:
             self._greeted = True
             self._began_ms = self._clock.now_ms()
-        notice = "" if same_models else "The other side has other models; voices may sound odd."
+        notice = "The other side has other models; voices may sound odd."
         if self._state in (CallState.VERIFYING, CallState.RECONNECTING):
-            self._move(CallState.ACTIVE, notice)
+            self._move(CallState.ACTIVE, self._found_again() if same_models else notice)
+
+    def _found_again(self) -> str | None:
+        """The notice when the link is back: none, unless something else was told meanwhile."""
+        return "" if self._notice == LOST else None
 
     def _on_bye(self, reason: ByeReason) -> None:
         """From the engine worker."""

@@ -7,6 +7,7 @@ as a ``concurrent.futures.Future`` whose exception, if any, is a ``SottovoceErro
 from __future__ import annotations
 
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol
 
 from app.audio import AudioPort
@@ -51,6 +52,8 @@ class CallControls(Protocol):
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:
         """Impair what we send on both arms alike; None leaves the link alone."""
 
+    def impairment(self) -> ImpairmentSettings | None: ...
+
     def set_processing(self, echo: bool, noise: bool, gain: bool) -> None: ...
 
     def set_audio(self, audio: AudioPort) -> None:
@@ -63,6 +66,9 @@ class CallControls(Protocol):
 
     def stop_recording(self) -> None:
         """Either side may, at any time."""
+
+    def set_recordings_folder(self, folder: Path) -> None:
+        """From the next recording on."""
 
     def send_chat(self, text: str) -> None: ...
 

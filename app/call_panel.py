@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class CallPanel:
 
     def set_muted(self, muted: bool) -> None:
         self._switches.muted = muted
-        self._words.say_media(not self._switches.microphone_open)
+        self._words.say_media(muted)
 
     def set_push_to_talk(self, enabled: bool) -> None:
         self._switches.push_to_talk = enabled
@@ -107,6 +108,9 @@ class CallPanel:
         self.network.set_impairment(settings)
         self._switches.impairment_words = impairment_words(settings)
 
+    def impairment(self) -> ImpairmentSettings | None:
+        return self.network.impairment
+
     def set_processing(self, echo: bool, noise: bool, gain: bool) -> None:
         self._switches.processing = (echo, noise, gain)
 
@@ -131,6 +135,9 @@ class CallPanel:
 
     def stop_recording(self) -> None:
         self.recording.stop()
+
+    def set_recordings_folder(self, folder: Path) -> None:
+        self.recording.use_folder(folder)
 
     def send_chat(self, text: str) -> None:
         self._words.send_chat(text, self._clock.now_ms() - self._began_ms)
@@ -160,7 +167,7 @@ class CallPanel:
             impairment=switches.impairment_words,
             recording=self.recording.state,
             state=self._state,
-            notice=self._notice or self._audio.notice,
+            notice=" ".join(filter(None, (self._notice, self._audio.notice))),
             peer_name=self._peer_name,
             peer_version=self._peer_version,
         )

@@ -32,6 +32,11 @@ from transport.control import Consent, ConsentAction
 log = logging.getLogger(__name__)
 
 MAX_BEHIND = 4800  # samples a far track may lag behind the near one before it is filled up
+WORDS: Mapping[Recording, str] = {
+    "on": "The other side stopped the recording.",
+    "asking": "The other side did not agree to a recording.",
+}
+"""What the other side's no means in each state."""
 
 
 class CallRecording:
@@ -56,6 +61,7 @@ class CallRecording:
         self.folder: Path | None = None
         """Of the newest recording, also after it ended."""
         self.summary: Mapping[str, Mapping[str, Any]] = {}
+        self._remark = ""  # for the user, with the next step
         self._first: CallStats | None = None
         self._rows: list[Mapping[str, Any]] = []
 
@@ -72,7 +78,7 @@ class CallRecording:
             if self.state == "asked":
                 self._say(Consent(ConsentAction.GRANT))
                 self._agree()
-            elif self.state in ("off", "failed"):
+            elif self.state == "off":
                 self.state = "asking"
                 self._say(Consent(ConsentAction.REQUEST))
 
@@ -96,13 +102,29 @@ class CallRecording:
                 if self.state == "asking":  # both asked at once: both agree
                     self._say(Consent(ConsentAction.GRANT))
                     self._agree()
-                elif self.state in ("off", "failed"):
+                elif self.state == "on":  # our word was lost with a connection
+                    self._say(Consent(ConsentAction.GRANT))
+                else:
                     self.state = "asked"
             elif consent.action is ConsentAction.GRANT:
                 if self.state == "asking":
                     self._agree()
             else:
+                self._remark = WORDS.get(self.state, self._remark)
                 self._end()
+
+    def again(self) -> None:
+        """On a new connection: what was said last may have been lost with the one before, and
+        nobody is recorded by an end whose window shows none."""
+        with self._lock:
+            if self.state == "off":
+                self._say(Consent(ConsentAction.STOP))
+            elif self.state == "asking":
+                self._say(Consent(ConsentAction.REQUEST))
+
+    def use_folder(self, folder: Path) -> None:
+        """Where the next recording goes."""
+        self._parent = folder
 
     def close(self) -> None:
         """End the recording and wait until its files are complete."""
@@ -123,12 +145,11 @@ class CallRecording:
         self.state = "on"
         self._begin = True
 
-    def _end(self) -> None:
+    def _end(self, state: Recording = "off") -> None:
         recorder, self._recorder = self._recorder, None
         opening, self._opening = self._opening, None
         self._begin = False
-        if self.state != "failed":
-            self.state = "off"
+        self.state = state
         if opening is not None:
             opening.add_done_callback(_abandon)
         if recorder is not None:
@@ -162,11 +183,10 @@ class CallRecording:
                 return self._start(opened, near_samples, far_samples, stats)
             recorder = self._recorder
             if recorder is not None and recorder.problem:
-                problem = recorder.problem
-                self.state = "failed"
-                self._end()
-                return f"The recording stopped ({problem}); the call goes on."
-        return ""
+                self._end("failed")
+                return f"The recording stopped ({recorder.problem}); the call goes on."
+            remark, self._remark = self._remark, ""
+        return remark
 
     def _open(self, opening: Future[Recorder], info: Mapping[str, Any]) -> None:
         """On the recorder's thread."""
@@ -180,6 +200,9 @@ class CallRecording:
             opening.set_exception(error)
         except OSError as error:
             opening.set_exception(unwritable(self._parent, error))
+        except Exception as error:  # whatever it is, nobody is told that a recording goes on
+            log.exception("a recording could not begin")
+            opening.set_exception(unwritable(self._parent, OSError(type(error).__name__)))
 
     def _start(
         self, opened: Future[Recorder], near_samples: int, far_samples: int, stats: CallStats

@@ -65,6 +65,7 @@ class CallWords:
         self._on_hello = on_hello
         self._on_bye = on_bye
         self._chat: deque[ChatLine] = deque(maxlen=200)  # drops the oldest
+        self._unsent: deque[str] = deque(maxlen=20)  # while there is no link; drops the oldest
         self._sent_voice: VoiceDescriptor | None = None
         self._voice_ms = float("-inf")
         self._report_ms = 0.0
@@ -74,9 +75,16 @@ class CallWords:
         self._timing_ms = self._timing_due_ms = 0.0
         self._timings = 0
 
-    def begin(self, name: str, now_ms: float) -> None:
-        """After every connect: what a new connection has to be told again."""
+    def begin(self, name: str, muted: bool, anew: bool, now_ms: float) -> None:
+        """After every connect: what a new connection has to be told. ``anew``: another one went
+        before it, in this program or in one that was killed."""
+        if anew:
+            self._recording.again()
         self._network.say_hello(name)
+        if muted or anew:
+            self.say_media(muted)
+        while self._unsent:
+            self._network.say(Chat(self._unsent.popleft()))
         self._sent_voice = None
         self._voice_ms = float("-inf")
         self._pings = self._timings = 0
@@ -94,7 +102,10 @@ class CallWords:
     def send_chat(self, text: str, at_ms: float) -> None:
         text = "".join(c if c.isprintable() else " " for c in text).strip()[:500]
         if text:
-            self._network.say(Chat(text))
+            if self._network.connected:
+                self._network.say(Chat(text))
+            else:
+                self._unsent.append(text)
             self._chat.append(ChatLine(True, text, at_ms))
 
     def chat_lines(self) -> tuple[ChatLine, ...]:

@@ -40,6 +40,7 @@ def gather_stats(
     }
     if worker.network.link is not None:
         dropped |= {f"link {name}": n for name, n in worker.network.link.drops().items()}
+    jitter = counters.opus if counters.opus.packets_received else counters.phonemes
     arms: dict[str, Any] = {"phonemes": counters.phonemes, "opus": counters.opus}
     return CallStats(
         state=state,
@@ -50,11 +51,12 @@ def gather_stats(
         push_to_talk=switches.push_to_talk,
         talking=worker.near.open and worker.near.talking(now_ms),
         far_talking=worker.far.talking(now_ms),
+        peer_muted=words.peer_muted,
         volume=switches.volume,
         rates=worker.rates.rates(),
         intelligibility=worker.scores,
         loss=worker.rates.losses(),
-        jitter_ms=counters.phonemes.jitter_ms,
+        jitter_ms=jitter.jitter_ms,
         round_trip_ms=words.offset.round_trip_ms or counters.round_trip_ms,
         delay_stages_ms=worker.far.delays.stages(),
         opus_delay_ms=worker.far.delays.opus_ms,

@@ -2,8 +2,8 @@
 
 The log holds states, counters and errors. Phonemes, text, audio, voice descriptors and invite
 codes never reach it: modules log numbers only, and a filter here cuts long or binary arguments.
-Who logs something never waits for the disk; what is still on its way when the program is killed is
-lost.
+Who logs something never waits for the disk. Each line is handed to the system as soon as the thread
+comes to it, so that a program that is killed lacks the last moments at most.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from app.settings import log_dir
 MAX_BYTES = 1 << 20
 KEEP_FILES = 3
 PATIENCE_S = 2.0  # for a slow disk, when the program ends
+MAX_WAITING = 2_000  # lines on their way to the disk; drops the newest
 MAX_TEXT = 300  # an invite code or a descriptor is longer than any message we write
 
 
@@ -54,13 +55,27 @@ class _Later(logging.handlers.QueueHandler):
     """Hands records to a thread that writes them to ``file``."""
 
     def __init__(self, file: logging.Handler, path: Path) -> None:
-        super().__init__(queue.Queue())
+        super().__init__(queue.Queue(1))  # not used: the thread has its own
         self.path = path
         self._file = file
+        self._room = threading.Semaphore(MAX_WAITING)
+        self._dropped = 0
         self._writer = Helper("log").start()
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self._writer.do(partial(self._file.handle, record))
+        if not self._room.acquire(blocking=False):  # a disk that hangs
+            self._dropped += 1
+            return
+        if self._dropped:
+            record.msg, self._dropped = (
+                f"{record.msg} (before it {self._dropped} lines were lost)",
+                0,
+            )
+        self._writer.do(partial(self._write, record))
+
+    def _write(self, record: logging.LogRecord) -> None:
+        self._room.release()
+        self._file.handle(record)
 
     def flush(self) -> None:
         """Returns when what was logged until now is in the file."""

@@ -64,7 +64,7 @@ class Network:
         self._on_state = on_state
         self._seed = seed
         self._mine: PeerDescription | None = None
-        self._impairment: ImpairmentSettings | None = None
+        self.impairment: ImpairmentSettings | None = None
         self.link: RtcLink | None = None
 
     @property
@@ -110,7 +110,7 @@ class Network:
         return None if self.link is None else self.link.ticket()
 
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:
-        self._impairment = settings
+        self.impairment = settings
         if self.link is not None:
             self.link.set_impairment(settings)
 
@@ -140,8 +140,8 @@ class Network:
 
     def _take(self, link: RtcLink) -> RtcLink:
         self.link = link
-        if self._impairment is not None:
-            link.set_impairment(self._impairment)
+        if self.impairment is not None:
+            link.set_impairment(self.impairment)
         return link
 
     def _keep(self, mine: PeerDescription) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final, TextIO
 
 from app.export import Bundle, EventRow, PacketRow
 from app.helper import Helper
+from app.wavfile import replacing
 from app.wavstream import WavStream
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent
@@ -47,17 +48,22 @@ class Recorder:
         self.samples = 0
         """Near samples recorded: the recording's clock."""
         self._lines: dict[str, TextIO] = {}
+        self._wavs: dict[str, WavStream] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(dict(info), indent=2, ensure_ascii=False)
-            (folder / INFO_FILE).write_text(text, encoding="utf-8")
+            with replacing(folder / INFO_FILE) as partial:
+                partial.write_text(text, encoding="utf-8")
             for name in LINES:
                 self._lines[name] = (folder / raw_name(name)).open("w", 1, encoding="utf-8")
-            self._wavs = {name: WavStream(folder / f"{name}.wav") for name in TRACKS}
+            for name in TRACKS:
+                self._wavs[name] = WavStream(folder / f"{name}.wav")
         except OSError as error:
-            for file in self._lines.values():
-                file.close()
+            self._shut()
             raise unwritable(folder, error) from error
+        except SottovoceError:
+            self._shut()
+            raise
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_ITEMS)
         self._over = threading.Event()
         (writer or Helper("recorder")).do(self._run)
@@ -116,6 +122,10 @@ class Recorder:
             problems = [wav.problem for wav in self._wavs.values() if wav.problem]
             if problems:
                 self._fail(problems[0])
+        self._shut()
+        self._over.set()
+
+    def _shut(self) -> None:
         for wav in self._wavs.values():
             wav.close()
         for file in self._lines.values():
@@ -123,7 +133,6 @@ class Recorder:
                 file.close()
             except OSError as error:
                 self._fail(error.strerror or str(error))
-        self._over.set()
 
     def _fail(self, reason: str) -> None:
         if not self.problem:

@@ -94,9 +94,6 @@ class Settings:
     stun_servers: tuple[str, ...] = ("stun:stun.l.google.com:19302",)
     turn_servers: tuple[str, ...] = ()
     """``turn:user:password@host:port``."""
-    rendezvous_url: str = ""
-    """WebSocket address for calls by short name; empty is off."""
-    lan_discovery: bool = False
     language: str = ""
     """Of the window, as in 'de'; empty follows the system."""
     theme: str = "system"
@@ -109,7 +106,11 @@ class Settings:
     """Keys this version does not know, written back untouched."""
 
     def recordings_folder(self) -> Path:
-        return Path(self.recordings).expanduser() if self.recordings else recordings_dir()
+        folder = Path(self.recordings) if self.recordings else recordings_dir()
+        try:
+            return folder.expanduser()
+        except RuntimeError:  # "~somebody" who is not there: no such folder either
+            return folder
 
     def with_peer(self, name: str) -> Settings:
         """These settings with ``name`` first among the recent peers."""
@@ -138,7 +139,7 @@ def _valid(key: str, value: Any, default: Any) -> Any:
         return value if known else default
     if key == "volume":
         usable = isinstance(value, int | float) and not isinstance(value, bool)
-        return min(2.0, max(0.0, float(value))) if usable and value == value else default
+        return float(min(2.0, max(0.0, value))) if usable and value == value else default
     if isinstance(default, bool):
         return value if isinstance(value, bool) else default
     if isinstance(default, tuple):
@@ -152,7 +153,7 @@ def _valid(key: str, value: Any, default: Any) -> Any:
         return default
     if key == "name":
         return clean_name(value)
-    return value if len(value) <= 4096 else default
+    return value if len(value) <= 4096 and "\0" not in value else default
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:

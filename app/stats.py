@@ -21,7 +21,8 @@ DELAY_STAGES: Final = ("capture", "recognise", "packetise", "network", "playout"
 SILENT_DBFS: Final = -96.0
 
 Recording = Literal["off", "asking", "asked", "on", "failed"]
-"""``asking``: we asked and wait; ``asked``: the peer asks us; ``failed``: the disk refused."""
+"""``asking``: we asked and wait; ``asked``: the peer asks us; ``failed``: the disk here refused, and
+the peer, who has the same consent, may still record."""
 
 
 class Rate(NamedTuple):
@@ -128,6 +129,7 @@ class CallStats:
     talking: bool = False
     """Whether near speech is being sent now (not muted, key held, and not silence)."""
     far_talking: bool = False
+    peer_muted: bool = False
     volume: float = 1.0
 
     rates: Mapping[str, WayRates] = field(default_factory=_no_rates)
@@ -137,6 +139,7 @@ class CallStats:
     loss: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Fraction of packets lost towards here in the last seconds, for each arm."""
     jitter_ms: float = 0.0
+    """Of the link, after RFC 3550, by the Opus arm: its frames leave evenly, phonemes do not."""
     round_trip_ms: float | None = None
     delay_stages_ms: Mapping[str, float] = field(default_factory=_no_delays)
     """Phonemes arm, peer's microphone to our loudspeaker; keys are ``DELAY_STAGES``."""

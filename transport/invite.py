@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from typing import Final, NamedTuple
 
 import segno
 
@@ -35,20 +36,41 @@ def invite_link(code: str) -> str:
     return LINK_SCHEME + code
 
 
+class _Refusal(NamedTuple):
+    too_long: str
+    nothing: str
+    rubbish: str
+
+
+_REFUSALS: Final = {
+    Role.CALLER: _Refusal(
+        "This is too long to be an invite; paste the code alone.",
+        "There is no invite here; paste the code you were sent.",
+        "This is not an invite; paste the whole code and nothing else.",
+    ),
+    Role.CALLEE: _Refusal(
+        "This is too long to be an answer; paste the code alone.",
+        "There is no answer here; paste the code you were sent.",
+        "This is not an answer; paste the whole code and nothing else.",
+    ),
+}
+
+
 def decode_invite(text: str, expect: Role, reply_to: bytes | None = None) -> PeerDescription:
     """A pasted code or link → the other end.
 
     ``expect`` is the role the writer must have; ``reply_to`` the tag of the invite that an answer
     must answer. Raises InviteError.
     """
+    refusal = _REFUSALS[expect]
     if len(text) > 4 * MAX_CODE_CHARACTERS:
-        raise InviteError("This is too long to be an invite; paste the code alone.")
+        raise InviteError(refusal.too_long)
     code = text.translate(_IGNORED).strip("<>\"'.,;").lower()
     code = code.removeprefix(LINK_SCHEME).removeprefix("//").upper()
     if not code:
-        raise InviteError("There is no invite here; paste the code you were sent.")
+        raise InviteError(refusal.nothing)
     if len(code) > MAX_CODE_CHARACTERS or not code.isascii() or not code.isalnum():
-        raise InviteError("This is not an invite; paste the whole code and nothing else.")
+        raise InviteError(refusal.rubbish)
     try:
         data = base64.b32decode(code + "=" * (-len(code) % 8))
     except binascii.Error:

@@ -49,9 +49,9 @@ def simulate(
 
     Writes near.wav, far_phonemes.wav, far_opus.wav, report.json and the evaluation bundle.
 
-    The delay of a call wanders with the link. far_*.wav is for comparing: it lies one constant
+    The delay of a call wanders with the link. `far_*.wav` is for comparing: it lies one constant
     delay (delay_ms_median in report.json) behind near.wav, every piece of sound moved to there
-    from where it was heard, after delays.csv. heard_*.wav is for listening: the same sound as the
+    from where it was heard, after delays.csv. `heard_*.wav` is for listening: the same sound as the
     loudspeaker had it, waiting, hurrying and all. The figures are those of what was heard.
 
     Examples: sottovoce simulate talk.wav out

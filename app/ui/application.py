@@ -86,7 +86,9 @@ def warm_up() -> threading.Thread:
 
 def _device_window(settings: Settings) -> CallWindow:
     sounds = Tones(settings.output_device)
-    return CallWindow(settings, open_device_call, open_audio=open_devices, sounds=sounds)
+    window = CallWindow(settings, open_device_call, open_audio=open_devices, sounds=sounds)
+    window.preferences.changed.connect(lambda new: sounds.use(new.output_device))
+    return window
 
 
 def run(settings: Settings, link: str = "") -> int:

@@ -144,6 +144,8 @@ class CallHeader(QFrame):
         recording = ""
         if stats.recording == "on":
             recording = tr("● Recording {0}").format(duration_text(stats.recording_seconds))
+        elif stats.recording == "failed":
+            recording = tr("● They may record")
         set_text(self.recording, recording)
         self.recording.setVisible(bool(recording))
-        self.light.show_quality(judge(stats))
+        self.light.show_quality(judge(stats, blind))

@@ -25,6 +25,7 @@ from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
 from app.ui.theme import theme
 from app.ui.turns import Turns, each
+from app.ui.view_models import tr
 from app.ui.widgets import GRID
 
 SIDE_UPDATES = 5  # panels beside the call are refreshed four times a second
@@ -39,7 +40,7 @@ class CallPage(QWidget):
         self._updates = 0
         self._warming: Turns | None = None
         self.blind = False
-        self.remark = ""  # shown while the call itself has nothing to say
+        self.remark = ""  # shown below what the call itself has to say
         self.header = CallHeader()
         self.notice, self.consent = NoticeBar(), ConsentBar()
         self.speech, self.meters = SpeechCard(), MeterBoard()
@@ -76,6 +77,8 @@ class CallPage(QWidget):
         queued = Qt.ConnectionType.QueuedConnection
         self.header.light.toggled.connect(self._follow_light, queued)
         self.details.compare.abx_wanted.connect(self.abx_wanted)
+        self.details.chat.unseen.connect(self._tell_message)
+        self.details.chat.opened.connect(lambda: self._tell_message(""))
         self.bar.switch.chosen.connect(self.set_arm)
         self.bar.mute_wanted.connect(lambda on: self._tell(lambda call: call.set_muted(on)))
         self.bar.push_to_talk_wanted.connect(
@@ -152,10 +155,14 @@ class CallPage(QWidget):
     def toggle_recording(self) -> None:
         if self._call is None:
             return
-        if self._call.stats().recording in ("on", "asking"):
+        if self._call.stats().recording in ("on", "asking", "failed"):
             self._call.stop_recording()
         else:
             self._call.request_recording()
+
+    def _tell_message(self, text: str) -> None:
+        """Who has no chat open hears of what they wrote here; nothing once it is open."""
+        self.remark = tr("They wrote: {0}").format(text) if text else ""
 
     def _refuse(self) -> None:
         if self._call is None:
@@ -169,7 +176,8 @@ class CallPage(QWidget):
         if self._call is None:
             return
         self.header.show_stats(stats, self.blind)
-        self.notice.show_text(in_user_language(stats.notice) or self.remark)
+        notices = (in_user_language(stats.notice), self.remark)
+        self.notice.show_text("\n".join(filter(None, notices)))
         self.consent.show_stats(stats)
         self.speech.show_call(self._call, stats, self.blind)
         self.bar.show_stats(stats, talk_key)

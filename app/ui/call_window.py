@@ -88,7 +88,7 @@ class CallWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.preferences.changed.connect(self._use_settings)
-        self.preferences.not_saved.connect(self.start.notice.show_text)
+        self.preferences.not_saved.connect(self._tell)
         self.start.invite_wanted.connect(self.begin_invite)
         self.start.join_wanted.connect(self.begin_join)
         self.start.clipboard_accepted.connect(self._join_clipboard)
@@ -159,6 +159,11 @@ class CallWindow(QMainWindow):
             self.page.remark = tr("An invite came by a link. Hang up first to use it.")
             for page in (self.invite, self.join):
                 page.show_error(self.page.remark)
+
+    def _tell(self, line: str) -> None:
+        """On whichever page is shown."""
+        self.start.notice.show_text(line)
+        self.page.remark = line
 
     def leave(self) -> None:
         self._sounds.stop()

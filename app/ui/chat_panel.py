@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
 
 from app.call_controls import CallControls
+from app.stats import ChatLine
 from app.ui.buttons import IconButton
 from app.ui.view_models import tr
 from app.ui.widgets import GRID, Card, column, row
 
 MAX_LINE = 500
+NOTICE = 120  # characters of a line that was not seen
 
 
 def plain_line(text: str) -> str:
@@ -23,10 +27,14 @@ def plain_line(text: str) -> str:
 class ChatPanel(QWidget):
     """What the Chat tab shows."""
 
+    unseen = Signal(str)
+    """A line of theirs, shortened, that came while the tab was not shown."""
+    opened = Signal()
+
     def __init__(self) -> None:
         super().__init__()
         self._call: CallControls | None = None
-        self._shown = 0
+        self._last: ChatLine | None = None
         self.lines = QPlainTextEdit()
         self.lines.setReadOnly(True)
         self.lines.setMaximumBlockCount(500)  # drops the oldest
@@ -49,7 +57,7 @@ class ChatPanel(QWidget):
 
     def attach(self, call: CallControls | None) -> None:
         self._call = call
-        self._shown = 0
+        self._last = None
         self.lines.clear()
 
     def send(self) -> None:
@@ -62,8 +70,18 @@ class ChatPanel(QWidget):
         """Show what came in since the last time."""
         if self._call is None:
             return
-        lines = self._call.chat()
-        for line in lines[self._shown :]:
-            who = tr("You") if line.mine else tr("They")
-            self.lines.appendPlainText(f"{who}: {plain_line(line.text)}")
-        self._shown = len(lines)
+        new: list[ChatLine] = []
+        for line in reversed(self._call.chat()):  # the oldest are dropped: places say nothing
+            if line is self._last:
+                break
+            new.append(line)
+        for line in reversed(new):
+            self._last = line
+            text = plain_line(line.text)
+            self.lines.appendPlainText(f"{tr('You') if line.mine else tr('They')}: {text}")
+            if not line.mine and not self.isVisible():
+                self.unseen.emit(text if len(text) <= NOTICE else f"{text[:NOTICE]} …")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.opened.emit()

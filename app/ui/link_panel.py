@@ -105,7 +105,8 @@ class LinkPanel(QWidget):
 
     def attach(self, call: CallControls | None) -> None:
         self._call = call
-        self._show(ImpairmentSettings())
+        now = call.impairment() if call is not None else None
+        self._show(now or ImpairmentSettings())
 
     def choose_preset(self, name: str) -> None:
         self._show(PRESETS[name])

@@ -33,6 +33,8 @@ _MARKED = (
         "update this one, then call again.",
     ),
     QT_TRANSLATE_NOOP("Outside", "The recording stopped ({0}); the call goes on."),
+    QT_TRANSLATE_NOOP("Outside", "The other side stopped the recording."),
+    QT_TRANSLATE_NOOP("Outside", "The other side did not agree to a recording."),
     QT_TRANSLATE_NOOP(
         "Outside", "The recording cannot be written to {0} ({1}): choose another folder."
     ),
@@ -69,6 +71,9 @@ _MARKED = (
     QT_TRANSLATE_NOOP("Outside", "This is too long to be an invite; paste the code alone."),
     QT_TRANSLATE_NOOP("Outside", "There is no invite here; paste the code you were sent."),
     QT_TRANSLATE_NOOP("Outside", "This is not an invite; paste the whole code and nothing else."),
+    QT_TRANSLATE_NOOP("Outside", "This is too long to be an answer; paste the code alone."),
+    QT_TRANSLATE_NOOP("Outside", "There is no answer here; paste the code you were sent."),
+    QT_TRANSLATE_NOOP("Outside", "This is not an answer; paste the whole code and nothing else."),
     QT_TRANSLATE_NOOP(
         "Outside",
         "A part of the code is missing or mistyped; copy it once more, from start to end.",

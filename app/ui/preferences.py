@@ -106,4 +106,7 @@ class Preferences(QObject):
         devices = (new.input_device, new.output_device)
         if devices != (old.input_device, old.output_device) and self._open_audio is not None:
             call.set_audio(self._open_audio(new))
+        if new.push_to_talk != old.push_to_talk:
+            call.set_push_to_talk(new.push_to_talk != "off")
+        call.set_recordings_folder(new.recordings_folder())
         call.set_processing(new.echo_cancellation, new.noise_suppression, new.gain_control)

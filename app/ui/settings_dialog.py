@@ -145,7 +145,7 @@ class SettingsDialog(QDialog):
             ],
             str(old.layers),
         )
-        yield field(tr("Articulation layers sent"), self.layers)
+        yield field(tr("Articulation layers sent"), self.layers, tr("Applies from the next call."))
 
     def _network(self) -> Iterator[Item]:
         self.stun = self._servers(self._old.stun_servers)

@@ -34,7 +34,7 @@ class SoundCheck:
         self._open_port = open_port
         self._lock = threading.Lock()
         self._port: AudioPort | None = None
-        self._wanted = 0
+        self._wanted = self._playing = 0
         self._kept: list[Pcm] = []
         self._keeping = False
         self.notice = ""
@@ -88,11 +88,15 @@ class SoundCheck:
         port = self._port
         if port is None:
             return
+        self._playing += 1
+        number = self._playing
 
         def feed() -> None:
             step = SAMPLE_RATE_HZ // 10
             pause = threading.Event()
             for begin in range(0, len(pcm), step):
+                if number != self._playing:
+                    return  # something else is to be heard now
                 port.write(pcm[begin : begin + step])
                 while port.queued_ms() > 300.0:
                     if pause.wait(0.02) or port is not self._port:

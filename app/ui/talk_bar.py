@@ -59,7 +59,10 @@ class TalkBar(QFrame):
         self.hang_up.setToolTip(tr("End the call (Ctrl+H)"))
         self.hang_up.clicked.connect(self.hang_up_wanted)
         near = column(
-            row(label(tr("You"), "small"), None, self._near_text), self.near, 12, spacing=4
+            row(label(tr("You"), "small"), None, self._near_text),
+            self.near,
+            self.volume.sizeHint().height(),  # in line with theirs
+            spacing=4,
         )
         far = column(
             row(label(tr("Them"), "small"), None, self._far_text),
@@ -101,7 +104,7 @@ class TalkBar(QFrame):
             self.volume.blockSignals(False)
         recording = {
             "off": (tr("Record"), "record", "round"),
-            "failed": (tr("Record"), "record", "round"),
+            "failed": (tr("Stop"), "stop", "muted"),  # the other side's, which may go on
             "asked": (tr("Agree"), "record", "round"),
             "asking": (tr("Asking …"), "record", "round"),
             "on": (tr("Stop"), "stop", "muted"),
@@ -112,7 +115,8 @@ class TalkBar(QFrame):
             if stats.muted:
                 near_text = tr("Muted")
             set_text(self._near_text, near_text)
-            set_text(self._far_text, tr("Too loud") if stats.far.clipped else self.far.text())
+            far_text = tr("Too loud") if stats.far.clipped else self.far.text()
+            set_text(self._far_text, tr("Muted") if stats.peer_muted else far_text)
         if self._updates % DESCRIBE_UPDATES == 0:
             self.near.describe()
             self.far.describe()

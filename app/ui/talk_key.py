@@ -19,15 +19,25 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+MODIFIERS = (
+    Qt.KeyboardModifier.ControlModifier
+    | Qt.KeyboardModifier.AltModifier
+    | Qt.KeyboardModifier.MetaModifier
+    | Qt.KeyboardModifier.ShiftModifier
+)
+KINDS = (QEvent.Type.KeyPress, QEvent.Type.KeyRelease, QEvent.Type.ShortcutOverride)
+RETURN = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
-def key_of(name: str) -> Qt.Key:
-    """``Space``, ``F9``, ``Ctrl`` ... → the key; Space for a name that is none."""
+
+def combination_of(name: str) -> tuple[Qt.Key, Qt.KeyboardModifier]:
+    """``Space``, ``F9``, ``Ctrl+T`` ... → the key and what is held with it; Space for a name that is
+    none."""
     sequence = QKeySequence(name)
-    if sequence.isEmpty():
-        return Qt.Key.Key_Space
-    first: QKeyCombination = sequence[0]  # type: ignore[index]
-    key = first.key()
-    return Qt.Key.Key_Space if key == Qt.Key.Key_unknown else key
+    if not sequence.isEmpty():
+        first: QKeyCombination = sequence[0]  # type: ignore[index]
+        if first.key() != Qt.Key.Key_unknown:
+            return first.key(), first.keyboardModifiers() & MODIFIERS
+    return Qt.Key.Key_Space, Qt.KeyboardModifier.NoModifier
 
 
 class TalkKey(QObject):
@@ -37,7 +47,7 @@ class TalkKey(QObject):
         super().__init__(window)
         self._window = window
         self._pressed = pressed
-        self._key = Qt.Key.Key_Space
+        self._key, self._with = combination_of("")
         self._toggles = False
         self._enabled = False
         self._open = False
@@ -47,7 +57,8 @@ class TalkKey(QObject):
 
     def configure(self, key_name: str, mode: str) -> None:
         """``mode`` is 'toggle'; anything else is 'hold'."""
-        self._key, self._toggles = key_of(key_name), mode == "toggle"
+        self._key, self._with = combination_of(key_name)
+        self._toggles = mode == "toggle"
 
     def enable(self, enabled: bool) -> None:
         if enabled != self._enabled:
@@ -59,13 +70,19 @@ class TalkKey(QObject):
             self._open = opened
             self._pressed(opened)
 
+    def _held_with(self, event: QKeyEvent) -> bool:
+        held = event.modifiers() & MODIFIERS
+        if not self._with & Qt.KeyboardModifier.ShiftModifier:
+            held &= ~Qt.KeyboardModifier.ShiftModifier  # some keyboards need it for the key itself
+        return held == self._with
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if not self._enabled:
             return False
         kind = event.type()
         if kind == QEvent.Type.WindowDeactivate and watched is self._window and not self._toggles:
             self._set(False)
-        if kind not in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+        if kind not in KINDS:
             return False
         if not isinstance(event, QKeyEvent) or not self._window.isActiveWindow():
             return False
@@ -74,14 +91,17 @@ class TalkKey(QObject):
             isinstance(focus, QPlainTextEdit) and not focus.isReadOnly()
         ):
             return False
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if event.key() in RETURN and self._key not in RETURN:
             # Space is taken, so Return has to press buttons for those who have no mouse.
             if kind == QEvent.Type.KeyPress and isinstance(focus, QAbstractButton):
                 focus.click()
                 return True
             return False
-        if event.key() != self._key:
+        if event.key() != self._key or not (self._open or self._held_with(event)):
             return False
+        if kind == QEvent.Type.ShortcutOverride:  # a key of the page, as M is: it talks now
+            event.accept()
+            return True
         if not event.isAutoRepeat():
             if not self._toggles:
                 self._set(kind == QEvent.Type.KeyPress)

@@ -70,6 +70,10 @@ class Tones:
         self._stop = threading.Event()
         self._helper = Helper("tones").start()
 
+    def use(self, device: str) -> None:
+        """From the next tone on."""
+        self.device = device
+
     def play(self, name: str, *, repeat: bool = False) -> None:
         """Start ``name``; what was playing stops."""
         self.play_pcm(tone(name), repeat=repeat)

@@ -91,13 +91,17 @@ class Quality:
     reason: str
 
 
-def judge(stats: CallStats) -> Quality:
-    """What the quality light says of the arm being heard."""
+def judge(stats: CallStats, blind: bool = False) -> Quality:
+    """What the quality light says of the arm being heard; in a blind test it must not."""
     if stats.state is CallState.RECONNECTING:
         return Quality("danger", tr("Lost"), tr("The link is gone; it is being made again."))
     if stats.state is not CallState.ACTIVE:
         return Quality("muted", tr("No call"), state_text(stats.state))
+    if blind:
+        return Quality("muted", tr("Details"), tr("A blind test is on."))
     understood = stats.intelligibility.get(stats.arm)
+    if understood is None and not stats.events_received:
+        return Quality("muted", tr("Quiet"), tr("They have said nothing yet."))
     delay_ms = stats.mouth_to_ear_ms
     loss = stats.loss.get(stats.arm, 0.0)
     if understood is not None and understood < 0.5:

@@ -32,6 +32,10 @@
         <translation>Rahmen von Opus in Millisekunden</translation>
     </message>
     <message>
+        <source>Of what you send: the other side hears the difference.</source>
+        <translation>Was Sie senden: Die andere Seite hört den Unterschied.</translation>
+    </message>
+    <message>
         <source>Bit rate, kbit/s</source>
         <translation>Bitrate, kbit/s</translation>
     </message>
@@ -144,6 +148,10 @@
         <translation>● Aufnahme {0}</translation>
     </message>
     <message>
+        <source>● They may record</source>
+        <translation>● Dort evtl. Aufnahme</translation>
+    </message>
+    <message>
         <source>An invite came by a link. Hang up first to use it.</source>
         <translation>Über einen Link kam eine Einladung. Legen Sie erst auf, um sie zu nutzen.</translation>
     </message>
@@ -178,10 +186,6 @@
     <message>
         <source>You</source>
         <translation>Sie</translation>
-    </message>
-    <message>
-        <source>They</source>
-        <translation>Gegenüber</translation>
     </message>
     <message>
         <source>QR code of the link</source>
@@ -668,6 +672,10 @@
         <translation>Gesendete Artikulationsschichten</translation>
     </message>
     <message>
+        <source>Applies from the next call.</source>
+        <translation>Gilt ab dem nächsten Gespräch.</translation>
+    </message>
+    <message>
         <source>One a line.</source>
         <translation>Einer je Zeile.</translation>
     </message>
@@ -972,6 +980,18 @@
         <translation>Die Verbindung ist weg; sie wird neu aufgebaut.</translation>
     </message>
     <message>
+        <source>A blind test is on.</source>
+        <translation>Ein Blindtest läuft.</translation>
+    </message>
+    <message>
+        <source>Quiet</source>
+        <translation>Still</translation>
+    </message>
+    <message>
+        <source>They have said nothing yet.</source>
+        <translation>Dort wurde noch nichts gesagt.</translation>
+    </message>
+    <message>
         <source>Poor</source>
         <translation>Schlecht</translation>
     </message>
@@ -1131,6 +1151,10 @@
         <source>{0} Hz</source>
         <translation>{0} Hz</translation>
     </message>
+    <message>
+        <source>They wrote: {0}</source>
+        <translation>Nachricht: {0}</translation>
+    </message>
 </context>
 <context>
     <name>Outside</name>
@@ -1173,6 +1197,14 @@
     <message>
         <source>The recording stopped ({0}); the call goes on.</source>
         <translation>Die Aufnahme brach ab ({0}); das Gespräch geht weiter.</translation>
+    </message>
+    <message>
+        <source>The other side stopped the recording.</source>
+        <translation>Die andere Seite hat die Aufnahme beendet.</translation>
+    </message>
+    <message>
+        <source>The other side did not agree to a recording.</source>
+        <translation>Die andere Seite hat der Aufnahme nicht zugestimmt.</translation>
     </message>
     <message>
         <source>The recording cannot be written to {0} ({1}): choose another folder.</source>
@@ -1237,6 +1269,18 @@
     <message>
         <source>This is not an invite; paste the whole code and nothing else.</source>
         <translation>Das ist keine Einladung; fügen Sie den ganzen Code ein und nichts sonst.</translation>
+    </message>
+    <message>
+        <source>This is too long to be an answer; paste the code alone.</source>
+        <translation>Das ist zu lang für eine Antwort; fügen Sie nur den Code ein.</translation>
+    </message>
+    <message>
+        <source>There is no answer here; paste the code you were sent.</source>
+        <translation>Hier ist keine Antwort; fügen Sie den erhaltenen Code ein.</translation>
+    </message>
+    <message>
+        <source>This is not an answer; paste the whole code and nothing else.</source>
+        <translation>Das ist keine Antwort; fügen Sie den ganzen Code ein und nichts sonst.</translation>
     </message>
     <message>
         <source>A part of the code is missing or mistyped; copy it once more, from start to end.</source>

@@ -187,11 +187,19 @@ def test_a_lost_link_comes_back_inside_the_same_call(tmp_path: Path) -> None:
     with two_calls(tmp_path, any_speech(6.0)) as (one, two):
         talk(one)
         wait_for(lambda: two.stats().voice.updates_received > 0, "the voice")
+        one.request_recording()
+        wait_for(lambda: two.stats().recording == "asked", "the question")
+        two.request_recording()
+        wait_for(lambda: one.stats().recording == two.stats().recording == "on", "consent")
         nothing = ImpairmentSettings(loss=1.0)
         one.set_impairment(nothing)
         two.set_impairment(nothing)
         wait_for(lambda: two.state is CallState.RECONNECTING, "the loss to be noticed", 20)
         assert "connection" in two.stats().notice
+        wait_for(lambda: one.state is CallState.RECONNECTING, "the other end to notice", 20)
+        one.stop_recording()  # there is nobody to hear it
+        one.send_chat("are you there?")
+        one.set_muted(True)
         one.set_impairment(None)
         two.set_impairment(None)
         wait_for(
@@ -199,6 +207,10 @@ def test_a_lost_link_comes_back_inside_the_same_call(tmp_path: Path) -> None:
             "the link to return",
         )
         assert two._words.peer_voice is not None  # the voice was kept
+        wait_for(lambda: two.stats().recording == "off", "the end of the recording to be told")
+        wait_for(lambda: "stopped the recording" in two.stats().notice, "the reason")
+        wait_for(lambda: [line.text for line in two.chat()] == ["are you there?"], "the message")
+        wait_for(lambda: two.stats().peer_muted, "the mute")
 
 
 def test_a_peer_that_was_killed_is_waited_for_and_hanging_up_still_works(tmp_path: Path) -> None:
@@ -246,6 +258,9 @@ def test_a_full_disk_ends_the_recording_and_not_the_call(tmp_path: Path) -> None
         wait_for(lambda: one.stats().recording == "failed", "the disk to refuse")
         assert "choose another folder" in one.stats().notice
         assert one.state is CallState.ACTIVE
+        wait_for(lambda: two.stats().recording == "on", "the other end to record")
+        one.stop_recording()  # nobody is recorded against his will
+        wait_for(lambda: two.stats().recording == "off", "the other end to stop")
     finally:
         one.close()
         two.close()

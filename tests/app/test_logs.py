@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from app import logs
 from app.logs import log_path, set_up_logging
 
 pytestmark = pytest.mark.usefixtures("own_log")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def written() -> str:
@@ -46,6 +51,48 @@ def test_the_log_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
     files = sorted(log_path().parent.iterdir())
     assert len(files) == logs.KEEP_FILES + 1
     assert all(file.stat().st_size <= 2_000 for file in files)
+
+
+KILLED = """
+import logging, os, signal, sys, time
+from app.logs import set_up_logging
+set_up_logging()
+for number in range(200):
+    logging.getLogger("test").info("line %d", number)
+time.sleep(0.3)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_program_leaves_all_but_the_last_moment_in_its_log() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert "line 199" in log_path().read_text()
+
+
+def test_a_disk_that_hangs_fills_no_memory_and_the_gap_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "MAX_WAITING", 5)
+    set_up_logging()
+    handler = next(h for h in logging.getLogger().handlers if isinstance(h, logs._Later))
+    disk, hanging = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hanging.set()
+        disk.wait(10.0)
+
+    handler._writer.do(hang)
+    assert hanging.wait(10.0)
+    for number in range(50):
+        logging.getLogger("test").info("line %d.", number)
+    assert handler._writer._jobs.qsize() == 5
+    disk.set()
+    written()
+    logging.getLogger("test").info("goes on")
+    text = written()
+    assert "line 4." in text and "line 5." not in text
+    assert "goes on (before it 45 lines were lost)" in text
 
 
 def test_setting_up_twice_writes_once() -> None:

@@ -196,3 +196,82 @@ def test_the_tracks_keep_in_step_when_the_loudspeaker_stalls(tmp_path: Path) -> 
     assert recording.folder is not None
     assert soundfile.info(str(recording.folder / "near.wav")).frames == 21 * 1600
     assert soundfile.info(str(recording.folder / "far_opus.wav")).frames == 20 * 1600
+
+
+def actions(said: list[Consent]) -> list[ConsentAction]:
+    return [consent.action for consent in said]
+
+
+def agreed(said: list[Consent], folder: Path) -> CallRecording:
+    recording = CallRecording(said.append, folder)
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    return recording
+
+
+def test_where_the_disk_refuses_the_other_side_may_record_until_it_is_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: Any) -> Recorder:
+        raise ValueError("whatever it is")
+
+    monkeypatch.setattr("app.call_recording.Recorder", broken)
+    said: list[Consent] = []
+    recording = agreed(said, tmp_path)
+    told = ""
+    deadline_s = time.monotonic() + 10.0
+    while not told and time.monotonic() < deadline_s:
+        told = recording.step(0, 0, CallStats(), {})
+        time.sleep(0.005)
+    assert "choose another folder" in told
+    assert recording.state == "failed"
+    recording.stop()
+    assert recording.state == "off"
+    assert actions(said) == [ConsentAction.REQUEST, ConsentAction.STOP]
+
+
+def test_the_other_sides_no_is_told_and_nothing_is_recorded_after_it(tmp_path: Path) -> None:
+    said: list[Consent] = []
+    recording = CallRecording(said.append, tmp_path)
+    recording.request()
+    recording.heard(Consent(ConsentAction.DENY))
+    recording.heard(Consent(ConsentAction.STOP))  # said once more on a new connection
+    assert "did not agree" in recording.step(0, 0, CallStats(), {})
+    assert recording.step(0, 0, CallStats(), {}) == ""
+    recording.heard(Consent(ConsentAction.GRANT))  # too late: nobody asks any more
+    assert recording.state == "off"
+    recording = agreed(said, tmp_path)
+    begin(recording, 0, 0, {})
+    recording.heard(Consent(ConsentAction.STOP))
+    assert recording.state == "off"
+    assert "stopped the recording" in recording.step(0, 0, CallStats(), {})
+    recording.sound("near", TONE)
+    recording.close()
+    assert recording.folder is not None
+    assert soundfile.info(str(recording.folder / "near.wav")).frames == 0
+
+
+def test_a_new_connection_is_told_what_the_old_one_may_have_lost(tmp_path: Path) -> None:
+    said: list[Consent] = []
+    idle = CallRecording(said.append, tmp_path)
+    idle.again()  # its window shows no recording, so there is none at the other end either
+    idle.request()
+    idle.again()
+    assert actions(said) == [ConsentAction.STOP, ConsentAction.REQUEST, ConsentAction.REQUEST]
+    said.clear()
+    recording = agreed(said, tmp_path)
+    recording.again()
+    recording.heard(Consent(ConsentAction.REQUEST))  # our agreement was lost: they ask again
+    assert actions(said) == [ConsentAction.REQUEST, ConsentAction.GRANT]
+    assert recording.state == "on"
+
+
+def test_a_folder_chosen_in_the_call_takes_the_next_recording(tmp_path: Path) -> None:
+    recording = CallRecording(lambda consent: None, tmp_path / "old")
+    recording.use_folder(tmp_path / "new")
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    begin(recording, 0, 0, {})
+    recording.close()
+    assert recording.folder is not None and recording.folder.parent == tmp_path / "new"
+    assert not (tmp_path / "old").exists()

@@ -82,6 +82,13 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         save_settings(Settings(), blocker / "settings.json")
 
 
+def test_numbers_and_folders_that_cannot_be_are_no_end_of_the_program(tmp_path: Path) -> None:
+    settings_path().write_text('{"volume": 1%s, "recordings": "a\\u0000b"}' % ("0" * 400))
+    assert (load_settings().volume, load_settings().recordings) == (2.0, "")
+    nobody = Settings(recordings="~nobody-of-this-name/calls")
+    assert nobody.recordings_folder().name == "calls"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
 def test_others_cannot_read_the_turn_passwords() -> None:
     save_settings(Settings(turn_servers=("turn:me:secret@host:3478",)))

@@ -137,6 +137,9 @@ def test_a_bad_invite_is_refused_with_advice(text: str, advice: str) -> None:
 
 def test_an_answer_to_another_invite_is_refused() -> None:
     assert decode_invite(encode_invite(CALLEE), Role.CALLEE, CALLER.tag) == CALLEE
+    for rubbish in ("", "garbage!", "a" * 9_000):  # where an answer is wanted, none is an invite
+        with pytest.raises(InviteError, match="answer"):
+            decode_invite(rubbish, Role.CALLEE)
     with pytest.raises(InviteError, match="another invite"):
         decode_invite(encode_invite(CALLEE), Role.CALLEE, b"none")
 

@@ -243,6 +243,11 @@ def test_a_full_disk_is_said_and_the_call_goes_on(
         assert "Bo asks to record" in window.page.consent.text.text()
         qtbot.mouseClick(window.page.consent.agree, LEFT)
         qtbot.waitUntil(lambda: "choose another folder" in notice_of(window), timeout=PATIENCE_MS)
-        qtbot.waitUntil(lambda: window.page.bar.record.text() == "Record", timeout=SOON_MS)
-        assert window.page.header.recording.isHidden()
+        qtbot.waitUntil(lambda: theirs.stats().recording == "on", timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: window.page.bar.record.text() == "Stop", timeout=SOON_MS)
+        assert "They may record" in window.page.header.recording.text()
+        qtbot.mouseClick(window.page.bar.record, LEFT)
+        qtbot.waitUntil(lambda: theirs.stats().recording == "off", timeout=PATIENCE_MS)
+        qtbot.waitUntil(window.page.header.recording.isHidden, timeout=SOON_MS)
+        assert window.page.bar.record.text() == "Record"
         assert state_of(window) == "In a call"

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from app.audio import FilePort
+from app.call_state import CallState
 from app.settings import Settings
 from app.stats import CallStats
 from app.ui import translations
@@ -30,6 +31,7 @@ SMALL, LARGE = (800, 600), (3840, 2160)
 TITLE_PX = 40  # of a small screen, for the window's title
 LANGUAGES = sorted(translations.languages())
 BUSY = CallStats(peer_name="W" * 40, recording="asking", muted=True, events_received=99_999)
+REFUSED = CallStats(state=CallState.ACTIVE, peer_name="W" * 40, recording="failed", peer_muted=True)
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -40,15 +42,16 @@ def language(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[str
     translations.install(qapp, "en")
 
 
+@pytest.mark.parametrize("stats", [BUSY, REFUSED], ids=["busy", "refused"])
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["800x600", "4K"])
 def test_every_page_fits_every_screen(
-    make_window: MakeWindow, qtbot: QtBot, language: str, size: tuple[int, int]
+    make_window: MakeWindow, qtbot: QtBot, language: str, size: tuple[int, int], stats: CallStats
 ) -> None:
     window = make_window(recent_peers=("Bo", "W" * 40))
     window.resize(*size)
     window.page.open_details(True)
-    window.page.bar.show_stats(BUSY, "F9")
-    window.page.header.show_stats(BUSY, True)
+    window.page.bar.show_stats(stats, "F9")
+    window.page.header.show_stats(stats, True)
     for button in (window.ended.recording, window.ended.report):
         button.show()
     window.go(window.page)

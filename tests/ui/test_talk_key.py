@@ -9,7 +9,8 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.talk_key import TalkKey, key_of
+from app.ui.keys import bind_keys
+from app.ui.talk_key import TalkKey, combination_of
 
 
 class Desk(QWidget):
@@ -95,5 +96,37 @@ def test_switched_off_it_swallows_nothing_and_closes(desk: Desk, qtbot: QtBot) -
 
 
 def test_a_key_that_is_none_becomes_the_space_bar() -> None:
-    assert key_of("F9") == Qt.Key.Key_F9
-    assert key_of("") == key_of("no such key") == Qt.Key.Key_Space
+    alone = Qt.KeyboardModifier.NoModifier
+    assert combination_of("F9") == (Qt.Key.Key_F9, alone)
+    assert combination_of("") == combination_of("no such key") == (Qt.Key.Key_Space, alone)
+
+
+def test_a_key_that_means_something_else_on_the_page_talks_while_it_is_wanted(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    muted: list[bool] = []
+    bind_keys(desk, {"M": lambda: muted.append(True)})
+    desk.key.configure("M", "hold")
+    desk.key.enable(True)
+    qtbot.keyPress(desk.button, Qt.Key.Key_M)
+    assert (desk.said, muted) == ([True], [])
+    qtbot.keyRelease(desk.button, Qt.Key.Key_M)
+    assert desk.said == [True, False]
+    desk.key.enable(False)
+    qtbot.keyClick(desk.button, Qt.Key.Key_M)
+    assert muted == [True]
+
+
+def test_a_combination_is_wanted_whole_and_let_go_of_in_any_order(desk: Desk, qtbot: QtBot) -> None:
+    control = Qt.KeyboardModifier.ControlModifier
+    desk.key.configure("Ctrl+T", "hold")
+    desk.key.enable(True)
+    qtbot.keyClick(desk.button, Qt.Key.Key_T)
+    assert desk.said == []
+    qtbot.keyPress(desk.button, Qt.Key.Key_T, control)
+    assert desk.said == [True]
+    qtbot.keyRelease(desk.button, Qt.Key.Key_T)  # Ctrl was let go of first
+    assert desk.said == [True, False]
+    desk.key.configure("Space", "hold")
+    qtbot.keyClick(desk.button, Qt.Key.Key_Space, control)
+    assert desk.said == [True, False]

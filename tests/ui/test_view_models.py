@@ -31,7 +31,7 @@ from app.ui.view_models import (
 from engine.events import Pcm
 from tests.app.calls import wait_for
 
-ACTIVE = CallStats(state=CallState.ACTIVE, peer_name="Bo", seconds=10.0)
+ACTIVE = CallStats(state=CallState.ACTIVE, peer_name="Bo", seconds=10.0, events_received=9)
 
 
 def test_numbers_become_short_words() -> None:

@@ -1,0 +1,133 @@
+"""What the window says is so: nothing tells the arms apart in a blind test, what was set is shown,
+and what came is not missed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.audio import NullPort
+from app.call import Call
+from app.call_state import CallState
+from app.settings import Settings
+from app.stats import Arm, CallStats, ChatLine
+from app.ui.view_models import judge
+from tests.app.calls import make_call
+from tests.ui.conftest import MakeWindow
+from transport.impair import PRESETS
+
+ACTIVE = CallStats(state=CallState.ACTIVE, peer_name="Bo", seconds=9.0, events_received=40)
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    return make_call("Ada", np.zeros(160, np.float32), tmp_path)
+
+
+def test_in_a_blind_test_the_light_says_the_same_of_both_arms(make_window: MakeWindow) -> None:
+    """One arm is far worse than the other: whoever sees the light would know which one is heard."""
+    scores: Mapping[str, float | None] = MappingProxyType({"phonemes": 0.95, "opus": 0.2})
+    worse = dataclasses.replace(ACTIVE, intelligibility=scores)
+    arms: tuple[Arm, Arm] = ("phonemes", "opus")
+    told = {judge(dataclasses.replace(worse, arm=arm)).word for arm in arms}
+    assert told == {"Good", "Poor"}
+    header = make_window().page.header
+    seen = set()
+    for arm in arms:
+        header.show_stats(dataclasses.replace(worse, arm=arm, synthetic=arm == "phonemes"), True)
+        light = header.light
+        words = (light.text(), light.toolTip(), light.accessibleName())
+        seen.add((*words, light.accessibleDescription(), header.badge.text(), header.state.text()))
+    assert len(seen) == 1
+
+
+def test_before_anything_was_heard_nothing_is_called_good() -> None:
+    assert judge(dataclasses.replace(ACTIVE, events_received=0)).word == "Quiet"
+    assert judge(ACTIVE).word == "Good"
+
+
+def test_a_link_that_was_made_worse_before_the_window_came_is_shown(
+    make_window: MakeWindow, call: Call
+) -> None:
+    call.set_impairment(PRESETS["train"])
+    window = make_window(call)
+    window.attach(call)
+    panel = window.page.details.link
+    assert panel.sliders["loss"].real() == pytest.approx(PRESETS["train"].loss)
+    assert "train" in [choices.current() for choices in panel._rows]
+    call.close()
+
+
+def test_a_message_is_told_where_no_chat_is_open_and_none_is_ever_left_out(
+    make_window: MakeWindow, call: Call, qtbot: QtBot
+) -> None:
+    window = make_window(call)
+    window.attach(call)
+    page, chat = window.page, window.page.details.chat
+    call._words._chat.append(ChatLine(False, "it is spelled " + "A" * 400, 0.0))
+    chat.refresh()
+    page.show_stats(ACTIVE, "Space")
+    assert page.notice.isVisible()
+    assert "it is spelled" in page.notice.text.text()
+    assert len(page.notice.text.text()) < 200
+    page.open_details(True)
+    page.details.open("chat")
+    qtbot.waitUntil(chat.isVisible, timeout=5000)
+    page.show_stats(ACTIVE, "Space")
+    assert page.notice.isHidden()
+    for number in range(450):  # more than the call keeps
+        call._words._chat.append(ChatLine(number % 2 == 0, f"line {number}", 0.0))
+        if number % 150 == 149:
+            chat.refresh()
+    shown = chat.lines.toPlainText().splitlines()
+    assert [line.rpartition(" ")[2] for line in shown[-450:]] == [str(n) for n in range(450)]
+    call.close()
+
+
+def test_a_way_of_talking_and_a_folder_chosen_in_a_call_are_used_in_it(
+    make_window: MakeWindow, call: Call, tmp_path: Path
+) -> None:
+    window = make_window(call)
+    window.attach(call)
+    new = dataclasses.replace(
+        window.settings, push_to_talk="hold", recordings=str(tmp_path / "elsewhere")
+    )
+    window.preferences.apply(new, call)
+    assert call.stats().push_to_talk
+    assert not call._switches.microphone_open
+    assert call.recording._parent == tmp_path / "elsewhere"
+    window.preferences.apply(dataclasses.replace(new, push_to_talk="off"), call)
+    assert call._switches.microphone_open
+    call.close()
+
+
+def test_two_things_to_say_are_both_said(tmp_path: Path) -> None:
+    port = NullPort(notice="The sound device X cannot be opened (gone): choose another one.")
+    call = Call(Settings(recordings=str(tmp_path)), port)
+    call._notice = "The other side has other models; voices may sound odd."
+    assert "other models" in call.stats().notice
+    assert "choose another one" in call.stats().notice
+    call.close()
+
+
+def test_settings_that_cannot_be_saved_are_said_in_a_call_too(
+    make_window: MakeWindow, call: Call
+) -> None:
+    window = make_window(call)
+    window.attach(call)
+    window.preferences.not_saved.emit("Settings cannot be saved to /nowhere (full).")
+    window.page.show_stats(ACTIVE, "Space")
+    assert "/nowhere" in window.page.notice.text.text()
+    call.close()
+
+
+def test_who_is_muted_over_there_is_said(make_window: MakeWindow) -> None:
+    bar = make_window().page.bar
+    bar.show_stats(dataclasses.replace(ACTIVE, peer_muted=True), "Space")
+    assert bar._far_text.text() == "Muted"
