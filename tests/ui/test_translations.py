@@ -222,11 +222,11 @@ def test_the_sentences_from_below_are_those_that_are_written_there() -> None:
     told = [
         part.value
         for node in ast.walk(ast.parse((ROOT / "transport" / "invite.py").read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InviteError"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InviteError", "_Refusal")
         for part in ast.walk(node)
         if isinstance(part, ast.Constant)
     ]
-    assert len(told) >= 9
+    assert len(told) >= 12
     assert [text for text in told if text not in TEMPLATES] == []
 
 
