@@ -167,10 +167,15 @@ class CallPanel:
             impairment=switches.impairment_words,
             recording=self.recording.state,
             state=self._state,
-            notice=" ".join(filter(None, (self._notice, self._audio.notice))),
+            notice=self._notices(),
             peer_name=self._peer_name,
             peer_version=self._peer_version,
         )
+
+    def _notices(self) -> str:
+        """What the call has to say, and in it what the devices have: neither hides the other."""
+        devices = "" if self._state is CallState.ENDED else self._audio.notice
+        return " ".join(filter(None, (self._notice, devices)))
 
     def near_events(self) -> tuple[EventMark, ...]:
         worker = self._worker

@@ -75,7 +75,8 @@ def test_a_disk_that_hangs_fills_no_memory_and_the_gap_is_said(
 ) -> None:
     monkeypatch.setattr(logs, "MAX_WAITING", 5)
     set_up_logging()
-    handler = next(h for h in logging.getLogger().handlers if isinstance(h, logs._Later))
+    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logs._Later)]
+    handler = next(h for h in handlers if h.path == log_path())
     disk, hanging = threading.Event(), threading.Event()
 
     def hang() -> None:
