@@ -8,10 +8,12 @@ for all links. ``--every 3 --per-every 0`` is the whole matrix in a quarter of a
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from rich.console import Console
@@ -25,7 +27,7 @@ from rich.progress import (
 )
 
 from benchmarks.corpus import load_set
-from benchmarks.links import ARMS, LINKS, Call, Crossing, make_call
+from benchmarks.links import ARMS, LINKS, SEED, Call, Crossing, make_call
 from benchmarks.plots import plot_links
 from benchmarks.scoring import Row, fingerprint, judges_fingerprint, load_row, save_row
 from benchmarks.tables import RESULTS, Column, markdown, write_json, write_text
@@ -48,13 +50,14 @@ COLUMNS = (
     Column("p95", "delay_ms_p95", "{:.0f}"),
 )
 NOTE = """One call of all clips with a second of silence between them, simulated on a virtual clock with
-one seed for all arms. Opus: 60 ms frames, FEC and DTX, the loss reported back to its encoder;
-Codec2: 120 ms packets, no redundancy. Wire: IPv4, UDP, SRTP and RTP headers, reports included.
-Delay: mouth to ear, network included. WER: Whisper tiny.en; PER: hama against the transcript.
+the same seed for all arms, or the mean of several such calls. Opus: 60 ms frames, FEC and DTX, the
+loss reported back to its encoder; Codec2: 120 ms packets, no redundancy. Wire: IPv4, UDP, SRTP and
+RTP headers, reports included. Delay: mouth to ear, network included. WER: Whisper tiny.en; PER:
+hama against the transcript.
 """
 
 
-def _names(links: Sequence[str]) -> str:
+def _names(links: Iterable[str]) -> str:
     """For argparse, to which a per cent sign is a format."""
     return ", ".join(links).replace("%", "%%")
 
@@ -77,6 +80,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="phoneme errors, half of the judging, of every Nth clip only; 0: of none",
     )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="the mean of N calls with other luck"
+    )
     parser.add_argument("--known", action="store_true", help="only what was measured before")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for tables and plots")
     parsed = parser.parse_args(arguments)
@@ -90,6 +96,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parsed.clips = parsed.clips or (6 if parsed.quick else None)
     if parsed.every < 1 or parsed.per_every < 0:
         parser.error("clips are left out by whole numbers from 1 on")
+    if parsed.seeds < 1:
+        parser.error("at least one call is needed")
     return parsed
 
 
@@ -120,6 +128,14 @@ def score_crossing(call: Call, crossing: Crossing, per_every: int = 1) -> Row:
         "estoi": sum(known) / len(known) if known else float("nan"),
     }
     return row
+
+
+def mean_row(rows: Sequence[Row]) -> Row:
+    """Figures of several calls: their mean, None where one of them has none."""
+    return {
+        key: None if any(row[key] is None for row in rows) else fmean(row[key] for row in rows)
+        for key in rows[0]
+    }
 
 
 def _code_of(arm: str) -> str:
@@ -157,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     console = Console()
     judges = judges_fingerprint()
-    rows: dict[str, dict[str, Row]] = {}
+    lucky: dict[str, dict[str, list[Row]]] = {}
     columns = (
         TextColumn("{task.description:14}"),
         BarColumn(),
@@ -172,12 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     codes = {arm: _code_of(arm) for arm in options.arms}  # of now: files may change meanwhile
 
-    def key_of(arm: str, link: str) -> str:
+    def key_of(arm: str, link: str, seed: int) -> str:
         name = "".join(c if c.isalnum() else "_" for c in link)
         clips = f"{len(call.samples)}-{options.every}-{options.per_every}"
-        return f"link-{arm}-{name}-{clips}-{codes[arm]}-{judges}"
+        luck = "" if seed == SEED else f"-{seed}"
+        return f"link-{arm}-{name}{luck}-{clips}-{codes[arm]}-{judges}"
 
-    cells = [(arm, link) for arm in options.arms for link in options.links]
+    seeds = range(SEED, SEED + options.seeds)
+    cells = [(arm, link, seed) for arm in options.arms for link in options.links for seed in seeds]
     found = {cell: load_row(key_of(*cell)) for cell in cells}
     if options.known:
         cells = [cell for cell in cells if found[cell] is not None]
@@ -185,22 +203,26 @@ def main(arguments: list[str] | None = None) -> int:
     left_out: set[str] = set()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("calls", total=len(cells))
-        for arm, link in cells:
+        for arm, link, seed in cells:
             progress.update(task, description=arm)
             if arm not in left_out:
-                row = found[arm, link]
+                row = found[arm, link, seed]
                 try:
                     if row is None:
-                        crossing = ARMS[arm](call, LINKS[link])
+                        crossing = ARMS[arm](call, LINKS[link], seed)
                         row = score_crossing(call, crossing, options.per_every)
-                        save_row(key_of(arm, link), row)
+                        save_row(key_of(arm, link, seed), row)
                         pace.done()
-                    rows.setdefault(arm, {})[link] = row
+                    lucky.setdefault(arm, {}).setdefault(link, []).append(row)
                 except (SottovoceError, ImportError) as error:
                     console.print(f"[yellow]{arm} left out:[/] {error}")
                     left_out.add(arm)
-                    rows.pop(arm, None)
+                    lucky.pop(arm, None)
             progress.advance(task)
+    rows = {
+        arm: {link: mean_row(calls) for link, calls in links.items()}
+        for arm, links in lucky.items()
+    }
     if not rows:
         console.print("No arm could run.")
         return 1
@@ -210,10 +232,8 @@ def main(arguments: list[str] | None = None) -> int:
         for arm in rows
         if link in rows[arm]
     }
-    command = "python -m benchmarks.link_matrix" + (" --known" if options.known else "")
-    for name in ("every", "per_every"):
-        if getattr(options, name) != 1:
-            command += f" --{name.replace('_', '-')} {getattr(options, name)}"
+    given = shlex.join(sys.argv[1:] if arguments is None else arguments)
+    command = f"python -m benchmarks.link_matrix {given}".rstrip()
     text = (
         f"# Arms over bad links, {len(call.samples)} clips of unseen speakers\n\n"
         f"`{command}`\n\n{markdown(COLUMNS, flat, 'link · arm')}\n\n{NOTE}"

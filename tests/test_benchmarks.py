@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks import scoring
 from benchmarks.corpus import Sample, load_set
-from benchmarks.links import ARMS, LINKS, make_call
+from benchmarks.link_matrix import mean_row
+from benchmarks.links import ARMS, LINKS, SEED, make_call
 from benchmarks.peers import PEERS, Coded
 from benchmarks.tables import Column, markdown, write_json
 from tests.speech import SPEECH_REASON, any_speech, clips, speech_dir
@@ -80,8 +81,8 @@ def test_peers_cross_links_and_lose_what_the_link_loses(sample: Sample, arm: str
     if arm.startswith("codec2"):
         pytest.importorskip("pycodec2")
     call = make_call([sample, sample])
-    clean = ARMS[arm](call, LINKS["loss 0%"])
-    lossy = ARMS[arm](call, LINKS["loss 50%"])
+    clean = ARMS[arm](call, LINKS["loss 0%"], SEED)
+    lossy = ARMS[arm](call, LINKS["loss 50%"], SEED)
     assert clean.figures["packets_lost"] == 0
     lost, sent = lossy.figures["packets_lost"], lossy.figures["packets_sent"]
     assert lost is not None
@@ -91,6 +92,13 @@ def test_peers_cross_links_and_lose_what_the_link_loses(sample: Sample, arm: str
 
     scores = [metrics.estoi(sample.clean, c.clip(call, 1)) for c in (clean, lossy)]
     assert scores[0] > scores[1]
+    again, other = (ARMS[arm](call, LINKS["loss 50%"], seed) for seed in (SEED, SEED + 1))
+    assert again.figures == lossy.figures != other.figures
+
+
+def test_figures_of_several_calls_are_their_mean() -> None:
+    calls = [{"wer": 0.1, "event_loss": None}, {"wer": 0.3, "event_loss": 0.2}]
+    assert mean_row(calls) == {"wer": pytest.approx(0.2), "event_loss": None}
 
 
 @needs_speech
