@@ -239,6 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"`{command}`\n\n{markdown(COLUMNS, flat, 'link · arm')}\n\n{NOTE}"
     )
     stem = "link_matrix" + ("_quick" if options.quick else "")
+    stem += f"_every_{options.every}" if options.every > 1 else ""
     write_text(options.out / f"{stem}.md", text)
     write_json(options.out / f"{stem}.json", rows)
     losses = [link for link in options.links if link.startswith("loss")]
