@@ -20,6 +20,7 @@ from app.call_state import CallState
 from app.call_switches import CallSwitches, impairment_words
 from app.call_words import CallWords
 from app.clock import Clock
+from app.export import TWO_TALKERS
 from app.helper import Helper
 from app.mark_view import MarkView
 from app.network import Network
@@ -208,6 +209,7 @@ class CallPanel:
         return {
             "title": f"Call with {self._peer_name}" if self._peer_name else "A call",
             "consent": "both sides agreed",
+            TWO_TALKERS: "near is who talked here, far is what was heard of the other side",
             "link": stats.impairment or "as it was",
             "opus": {"rate_bps": stats.opus_rate_bps, "frame_ms": stats.opus_frame_ms},
             "packets": "sent_ms is media time on the talker's clock, arrival_ms the receiver's",

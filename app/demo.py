@@ -26,7 +26,7 @@ from app.call import Call
 from app.call_state import CallState
 from app.call_switches import impairment_words
 from app.demo_view import meters, one_line, summary_table
-from app.export import Bundle, export_bundle
+from app.export import TWO_TALKERS, Bundle, export_bundle
 from app.options import DemoOptions
 from app.recorder import load_bundle
 from app.settings import Settings
@@ -180,7 +180,7 @@ class Demo:
                 stats=halves[far].stats,
                 summary=halves[far].summary,
                 manifest={
-                    **halves[far].manifest,
+                    **{k: v for k, v in halves[far].manifest.items() if k != TWO_TALKERS},
                     "talker": self.talkers[near],
                     "seed": self.options.seed + near,
                     "link": final[near].impairment or "as it was",

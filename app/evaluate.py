@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from app.export import TWO_TALKERS
+from app.recorder import INFO_FILE
 from app.wavfile import read_wav
 from engine.errors import SottovoceError
 from engine.events import Pcm
@@ -87,11 +89,28 @@ def evaluate_pair(near: Path, far: Path, text: str = "") -> Scores:
     return score(read_wav(near), read_wav(far), text)
 
 
+def _about(folder: Path) -> dict[str, Any]:
+    """What the folder says of itself, whole or cut short by a crash."""
+    for name in ("manifest.json", INFO_FILE):
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
 def evaluate_bundle(folder: Path, text: str = "") -> dict[str, Scores]:
     """Score every ``far_*.wav`` of a bundle. Raises SottovoceError when it is none."""
     near_path = folder / "near.wav"
     if not near_path.is_file():
         raise SottovoceError(f"{folder} holds no near.wav: give a bundle of `sottovoce simulate`.")
+    if TWO_TALKERS in _about(folder):
+        raise SottovoceError(
+            f"near.wav and far_*.wav in {folder} are two people in a call: give the near.wav that "
+            "the other side recorded, then the far file from here."
+        )
     near = read_wav(near_path)
     far_paths = sorted(folder.glob("far_*.wav"))
     if not far_paths:

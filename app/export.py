@@ -28,6 +28,7 @@ from engine.phonemes import PHONEMES
 
 FORMAT_VERSION = 1
 SYNTHETIC = "phonemes"  # a sound with this in its name was spoken by a machine
+TWO_TALKERS = "talkers"  # in a manifest: near and far are not the same words
 VERSIONED = ("torch", "numpy", "aiortc", "constriction", "Resemblyzer", "soundfile")
 
 Status = Literal["sent", "played", "concealed", "lost"]

@@ -10,17 +10,15 @@ import html
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import soundfile
 
+from app.export import TWO_TALKERS, Bundle, EventRow
 from app.plots import data_address, line_chart, spectrogram, timeline
 from engine.events import TICK_MS, Pcm
 from engine.phonemes import PHONEMES
-
-if TYPE_CHECKING:
-    from app.export import Bundle, EventRow
 
 MAX_EMBEDDED_SECONDS = 600.0  # all sounds together; beyond it the players point to the files
 MAX_TIMELINE_SECONDS = 60.0
@@ -68,6 +66,11 @@ _LABELS = {
     "descriptor_bits": "voice, bits",
     "intelligibility": "intelligibility",
 }
+_CALL_NAMES = {
+    "near": "Who talked here (near end)",
+    "far_phonemes": "What was heard of the other side, as phonemes (far end)",
+    "far_opus": "What was heard of the other side, as Opus (far end)",
+}
 _NAMES = {
     "near": "What was said (near end)",
     "far_phonemes": "What arrived as phonemes (far end)",
@@ -108,13 +111,13 @@ def _wav_bytes(pcm: Pcm) -> bytes:
     return file.getvalue()
 
 
-def _sounds(sounds: Mapping[str, Pcm]) -> str:
+def _sounds(sounds: Mapping[str, Pcm], names: Mapping[str, str]) -> str:
     embedded = sum(map(len, sounds.values())) / 16_000 <= MAX_EMBEDDED_SECONDS
     out = []
     for name, pcm in sounds.items():
         source = data_address("audio/wav", _wav_bytes(pcm)) if embedded else f"{name}.wav"
         badge = ' <span class="badge">synthetic voice</span>' if "phonemes" in name else ""
-        title = html.escape(_NAMES.get(name, name))
+        title = html.escape(names.get(name, name))
         out.append(
             f'<div class="sound"><b>{title}</b>{badge} '
             f'<span class="note">{len(pcm) / 16_000:.1f} s, {html.escape(name)}.wav</span>'
@@ -168,6 +171,7 @@ def render_report(bundle: Bundle, sounds: Mapping[str, Pcm], manifest: Mapping[s
     ]
     if _series(bundle.stats, "intelligibility"):
         charts.append(line_chart("Intelligibility", "%", _series(bundle.stats, "intelligibility")))
+    names = _CALL_NAMES if TWO_TALKERS in manifest else _NAMES
     shown = html.escape(json.dumps(manifest, indent=2, ensure_ascii=False))
     first = f"first {MAX_TIMELINE_SECONDS:.0f} s; green: spoken, orange: concealed, red: lost"
     return (
@@ -178,7 +182,7 @@ def render_report(bundle: Bundle, sounds: Mapping[str, Pcm], manifest: Mapping[s
         '<p class="note">Evaluation bundle of Sottovoce. Speech on the phonemes arm is synthetic: '
         "it was spoken by a machine from phonemes and a voice descriptor.</p>"
         f"<h2>Figures</h2>{_table(bundle.summary)}"
-        f"<h2>Listen</h2>{_sounds(sounds)}"
+        f"<h2>Listen</h2>{_sounds(sounds, names)}"
         f"<h2>What was said and what was spoken</h2>{timeline(first, _tracks(bundle.events))}"
         f"<h2>Over time</h2>{''.join(charts)}"
         f"<h2>Manifest</h2><pre>{shown}</pre></body></html>\n"

@@ -1,4 +1,4 @@
-"""``simulate``, ``evaluate``, ``echo``, ``doctor``: numbers about speech, links and this machine."""
+"""``simulate``, ``evaluate``, ``bundle``, ``echo``, ``doctor``: numbers about speech and machines."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def evaluate(
 
     Examples: sottovoce evaluate near.wav far.wav --text "hello there"
 
-    sottovoce evaluate out            (the folder of a simulation or a recorded call)
+    sottovoce evaluate out            (the folder of a simulation or of the demo)
     """
     from app.evaluate import evaluate_bundle, evaluate_pair
 
@@ -117,6 +117,22 @@ def evaluate(
     from app.evaluate import as_table
 
     typer.echo(as_table(scores))
+
+
+def bundle(
+    folder: Path = typer.Argument(..., metavar="FOLDER", help="What a call recorded into."),
+    target: Path | None = typer.Argument(
+        None, metavar="[OUT]", help="A folder or a .zip; without it, the bundle goes into FOLDER."
+    ),
+) -> None:
+    """Make the evaluation bundle of a recorded call, also of one that a crash cut short.
+
+    Example: sottovoce bundle "Documents/Sottovoce/2030-01-31 12.00.00"
+    """
+    from app.export import export_bundle
+    from app.recorder import load_bundle
+
+    typer.echo(export_bundle(load_bundle(folder), target or folder))
 
 
 def echo(
@@ -167,5 +183,6 @@ def doctor(
 def register(cli: typer.Typer) -> None:
     cli.command()(simulate)
     cli.command()(evaluate)
+    cli.command()(bundle)
     cli.command()(echo)
     cli.command()(doctor)

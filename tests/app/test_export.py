@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import soundfile
 
 from app import watermark as watermark_module
-from app.export import Bundle, EventRow, PacketRow, Status, export_bundle
+from app.evaluate import evaluate_bundle
+from app.export import TWO_TALKERS, Bundle, EventRow, PacketRow, Status, export_bundle
 from app.watermark import watermark, watermark_available, watermark_confidence
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent
@@ -66,6 +68,8 @@ def test_the_bundle_holds_every_file_and_others_can_read_them(tmp_path: Path) ->
     assert len(grid.getTier("near").entries) == 25
     far = [entry.label for entry in grid.getTier("far").entries]
     assert len(far) == 24  # the lost one was never spoken
+    assert grid.getTier("near").entries[1].start == pytest.approx(0.1)
+    assert grid.getTier("far").entries[1].start == pytest.approx(0.17)  # when it was spoken
     assert sum(label.endswith("*") for label in far) == 1
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["consent"] == {"near": True, "far": True}
@@ -80,6 +84,7 @@ def test_the_report_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "http://" not in page
     assert "https://" not in page
     assert page.count("data:audio/wav;base64,") == 2
+    assert page.count("<audio ") == page.count('src="data:audio/wav')
     assert "<svg" in page
     assert "synthetic voice" in page
 
@@ -162,3 +167,11 @@ def test_without_the_watermark_package_speech_passes_unchanged(
     pcm = sound()
     assert watermark(pcm) is pcm
     assert watermark_confidence(pcm) is None
+
+
+def test_two_people_in_a_call_are_not_scored_against_each_other(tmp_path: Path) -> None:
+    bundle = replace(a_bundle(), manifest={TWO_TALKERS: "near here, far there"})
+    folder = export_bundle(bundle, tmp_path / "call", marked=False)
+    with pytest.raises(SottovoceError, match="other side recorded"):
+        evaluate_bundle(folder)
+    assert "Who talked here" in (folder / "report.html").read_text()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ import pytest
 import soundfile
 
 from app.call_recording import CallRecording
+from app.cli import run
 from app.export import EventRow, PacketRow, export_bundle
 from app.recorder import Recorder, load_bundle
 from app.stats import CallStats
+from app.wavstream import WavStream
 from engine.errors import SottovoceError
 from engine.events import PhonemeEvent
 from transport.control import Consent, ConsentAction
@@ -87,20 +91,60 @@ def test_what_was_recorded_before_sigkill_can_be_read(tmp_path: Path) -> None:
         assert len(samples) >= 3 * 16_000  # at most the last second is missing
         assert np.abs(samples).max() > 0.1
     assert load_bundle(folder).events[0].event.phoneme == EVENT.phoneme
+    assert run(["bundle", str(folder)]) == 0
+    assert (folder / "report.html").is_file()
 
 
 def test_a_full_disk_ends_the_recording_and_keeps_what_was_written(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     recorder = Recorder(tmp_path / "call", {"title": "full"})
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-    try:
+    with no_file_beyond(50_000):
         fill(recorder, 40)
         recorder.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert recorder.problem
     samples, _ = soundfile.read(tmp_path / "call" / "near.wav")
     assert len(samples) >= 16_000
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """The system refuses what would make a file larger, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_wav_on_a_full_disk_holds_every_sample_that_was_written(tmp_path: Path) -> None:
+    wav = WavStream(tmp_path / "full.wav")
+    with no_file_beyond(50_000):
+        for _block in range(20):
+            wav.write(TONE)
+        wav.write(TONE)
+        wav.close()
+    assert wav.problem
+    assert wav.samples == (50_000 - 44) // 2
+    assert soundfile.info(str(wav.path)).frames == wav.samples
+
+
+def test_a_disk_that_fills_up_is_told_and_the_recording_is_over(tmp_path: Path) -> None:
+    recording = CallRecording(lambda consent: None, tmp_path)
+    recording.request()
+    recording.heard(Consent(ConsentAction.GRANT))
+    begin(recording, 0, 0, {})
+    told = ""
+    with no_file_beyond(50_000):
+        deadline_s = time.monotonic() + 10.0
+        while not told and time.monotonic() < deadline_s:
+            recording.sound("near", TONE)
+            told = recording.step(0, 0, CallStats(), {})
+            time.sleep(0.002)
+        assert recording.state == "failed"
+        recording.close()
+    assert "the call goes on" in told
+    assert recording.folder is not None
+    assert soundfile.info(str(recording.folder / "near.wav")).frames > 16_000
 
 
 def begin(recording: CallRecording, near: int, far: int, info: dict[str, str]) -> None:

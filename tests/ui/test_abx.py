@@ -49,6 +49,13 @@ def test_the_same_dice_give_the_same_session_and_x_is_always_a_or_b() -> None:
     assert len(one.answers) == 20
 
 
+def test_chance_decides_which_arm_is_a_and_what_x_is() -> None:
+    sessions = [AbxSession.start(1, random.Random(seed)) for seed in range(40)]
+    hidden = {(session.arms["A"], session.order[0]) for session in sessions}
+    assert len(hidden) == 4
+    assert all(session.arm_of("A") != session.arm_of("B") for session in sessions)
+
+
 def test_the_result_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     session = AbxSession.start(4, random.Random(1))
     for _trial in range(4):
