@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -87,6 +88,21 @@ def test_numbers_and_folders_that_cannot_be_are_no_end_of_the_program(tmp_path: 
     assert (load_settings().volume, load_settings().recordings) == (2.0, "")
     nobody = Settings(recordings="~nobody-of-this-name/calls")
     assert nobody.recordings_folder().name == "calls"
+
+
+def test_a_disk_that_fills_up_leaves_the_settings_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_settings(Settings(name="Ada"))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SottovoceError, match="No space left"):
+        save_settings(Settings(name="Bo"))
+    assert load_settings().name == "Ada"
+    assert list(settings_path().parent.glob("*.partial")) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")

@@ -47,6 +47,36 @@ def test_in_a_blind_test_the_light_says_the_same_of_both_arms(make_window: MakeW
     assert len(seen) == 1
 
 
+def test_a_blind_test_hides_every_sign_of_the_arm_and_nobody_elses_hand_moves_it(
+    make_window: MakeWindow, call: Call
+) -> None:
+    window = make_window(call)
+    window.attach(call)
+    page = window.page
+    window.blind.open(call)
+    dialog = window.blind.dialog
+    assert dialog is not None
+    dialog.start()
+    assert dialog.session is not None
+    hidden = dialog.session.arm_of("X")
+    page.show_stats(dataclasses.replace(call.stats(), state=CallState.ACTIVE), "Space")
+    assert page.speech.spectrogram._hidden
+    assert page.speech._heard.text() == "A blind test is on"
+    for switch in (page.bar.switch, page.details.compare.switch):
+        assert switch.current() == "" and not switch.isEnabled()
+    page.switch_arm()  # the key A
+    assert call.stats().arm == hidden
+    call.set_arm("opus" if hidden == "phonemes" else "phonemes")
+    window.blind.show_stats(call.stats())
+    assert call.stats().arm == hidden
+    dialog.reject()
+    assert call.stats().arm == "phonemes"  # as before
+    page.show_stats(dataclasses.replace(call.stats(), state=CallState.ACTIVE), "Space")
+    assert page.bar.switch.current() == "phonemes"
+    assert not page.speech.spectrogram._hidden
+    call.close()
+
+
 def test_before_anything_was_heard_nothing_is_called_good() -> None:
     assert judge(dataclasses.replace(ACTIVE, events_received=0)).word == "Quiet"
     assert judge(ACTIVE).word == "Good"
