@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ LIVE_EVERY_S = 6.0
 REFINE_AFTER_S = 6.0  # of speech since the last attempt
 MAX_REFINEMENTS = 8  # in a call: after that there is little left to gain
 REFINE_STEPS = 8
+REST_S = 0.05  # between them: a burst of work would hold up the call's own
 SPEECH_RMS = 10.0 ** (-50.0 / 20.0)
 
 
@@ -123,6 +125,11 @@ class VoiceWorker:
         """Whether to go on: nobody closes what a program that ends forgot."""
         return not self._stop and threading.main_thread().is_alive()
 
+    def _rested(self) -> bool:
+        """Whether to go on, after a while in which the call had the machine to itself."""
+        time.sleep(REST_S)
+        return self._wanted()
+
     def _learn(self) -> None:
         with self._lock:
             pieces = list(self._queue)
@@ -169,7 +176,7 @@ class VoiceWorker:
         events = [replace(e, start_tick=e.start_tick - first_tick) for e in said]
         if len(pcm) < SAMPLE_RATE_HZ:
             return
-        result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS, wanted=self._wanted)
+        result = refine(voice, log_mel(pcm), events, steps=REFINE_STEPS, wanted=self._rested)
         give_back()
         if result.improved and not self._stop:
             log.info("the voice came closer: %.3f, was %.3f", result.after, result.before)

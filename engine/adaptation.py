@@ -32,6 +32,7 @@ F32 = NDArray[np.float32]
 MAX_TICKS = 1_000  # of speech a refinement looks at, the newest: bounds its work to seconds
 MIN_TICKS = 200  # less than this says nothing reliable about a voice
 STEP_SIZE = 0.03
+STEP_TICKS = 250  # of it in one step: the call's own work is never held up for long
 HELD_OUT = 0.25  # share of the ticks that decide whether the new voice is kept
 
 
@@ -113,7 +114,8 @@ def refine(
     """Move the voice so that the synthesizer comes closer to the talker.
 
     mel: [T, 80] natural log of the talker's speech; events: what was sent for it, their ticks
-    count frames of ``mel``. The newest MAX_TICKS are used; about 0.1 s of one core a step. Silence
+    count frames of ``mel``. The newest MAX_TICKS are used, STEP_TICKS of them in turn;
+    about 0.05 s of one core a step. Silence
     or too little speech leaves the descriptor as it is, and so does ``wanted`` when it is asked
     before a step and says no.
     """
@@ -126,36 +128,40 @@ def refine(
     spoken = np.repeat([not e.is_silence for e in chosen], [e.duration_ticks for e in chosen])
     target = (torch.from_numpy(np.nan_to_num(mel[index])) - net.mel_mean) / net.mel_std
     mask = torch.from_numpy(spoken[:ticks].astype(np.float32))
-    split = int(ticks * (1 - HELD_OUT))
+    split = int(ticks * (1 - HELD_OUT)) // 2 * 2
     inputs = [_inputs(net, chosen, layers) for layers in (0, MAX_LAYERS)]
 
     def distance(voice: Tensor, part: slice) -> Tensor:
         losses = []
         for ticks_in, shapes in inputs:
-            found = net.frames(ticks_in, voice[None])[0][0] + shapes
-            error = (found - target).abs().mean(1) * mask
-            losses.append(error[part].sum() / mask[part].sum().clamp(min=1))
+            found = net.frames(ticks_in[:, part], voice[None])[0][0] + shapes[part]
+            error = (found - target[part]).abs().mean(1) * mask[part]
+            losses.append(error.sum() / mask[part].sum().clamp(min=1))
         return torch.stack(losses).mean()
 
     start = torch.from_numpy(model.dequantise(descriptor.stages))
-    voice = start.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([voice], STEP_SIZE)
-    learn, judge = slice(0, split), slice(split, ticks)
+    voice = start.clone()
+    mean, square = torch.zeros_like(start), torch.zeros_like(start)
+    pieces = [slice(at, min(at + STEP_TICKS, split)) for at in range(0, split - 1, STEP_TICKS)]
     scale = torch.ones_like(start)
     scale[:DVECTOR_DIM] = 0.1  # a unit vector of 256 numbers: its entries are ten times smaller
-    for _ in range(steps):
+    for step in range(steps):
         if not wanted():
             return Refinement(descriptor, 0.0, 0.0)
-        moved = start + (voice - start) * scale
-        loss = distance(moved, learn)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        voice.requires_grad_(True)
+        loss = distance(start + (voice - start) * scale, pieces[step % len(pieces)])
+        gradient = torch.autograd.grad(loss, voice)[0]
+        # Adam (Kingma & Ba, 2015) by hand: torch's loads its compiler in the middle of the call.
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        size = (square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+        voice = voice.detach() - STEP_SIZE * mean / (1 - 0.9 ** (step + 1)) / size
     with torch.no_grad():
         moved = start + (voice - start) * scale
         moved[:DVECTOR_DIM] = moved[:DVECTOR_DIM].clamp(min=0)
         moved[:DVECTOR_DIM] /= moved[:DVECTOR_DIM].norm().clamp(min=1e-6)
         stages = model.quantise(moved.numpy())
+        judge = slice(split, ticks)
         before = float(distance(start, judge))
         after = float(distance(torch.from_numpy(model.dequantise(stages)), judge))
     if not after < before:

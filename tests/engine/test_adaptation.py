@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -74,3 +78,29 @@ def test_garbage_frames_leave_a_finite_voice() -> None:
     mel = np.full((10 * len(events), 80), np.nan, np.float32)
     result = refine(MEAN, mel, events, steps=2)
     assert np.isfinite(descriptor_vector(result.descriptor)).all()
+
+
+IN_MID_CALL = """
+import sys
+from engine.adaptation import refine
+from tests.engine.test_adaptation import MEAN, TALKER, sentence, spoken_by
+events = sentence(4)
+mel = spoken_by(TALKER, events)
+loaded = set(sys.modules)
+assert refine(MEAN, mel, events, steps=2).after > 0
+print(*(set(sys.modules) - loaded))
+"""
+
+
+def test_learning_loads_nothing_in_mid_call() -> None:
+    """Whoever imports holds the interpreter: torch's optimisers do so for a second at first use."""
+    root = Path(__file__).resolve().parents[2]
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_MID_CALL],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert result.stdout.split() == []
