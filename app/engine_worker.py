@@ -48,6 +48,7 @@ STEP_MS: Final = 10.0
 SWITCH_S: Final = 0.0005  # torch gives the interpreter away at every call: get it back soon
 MIN_QUEUE_MS: Final = 40.0  # sound handed to the device ahead of time, at least
 MAX_QUEUE_MS: Final = 240.0
+STALL_MS: Final = 400.0  # what runs dry within that time was one stall
 STATS_MS: Final = 50.0
 LOADING_S: Final = 30.0  # for the adaptation worker's models, at most
 SCORES_MS: Final = 1000.0
@@ -91,6 +92,8 @@ class EngineWorker:
         self._stats_ms = self._scores_ms = self._second_ms = 0.0
         self._queue_ms = MIN_QUEUE_MS
         self._underruns = 0
+        self._stalled_ms = float("-inf")
+        self._played_ms = clock.now_ms()
         self._late_ms = 0.0  # how much sound waits at each step, lately
         self._port: AudioPort | None = None
         self._last_received: dict[str, int] = {}
@@ -113,6 +116,8 @@ class EngineWorker:
             self._queue_ms = MIN_QUEUE_MS
         in_call = state in (CallState.ACTIVE, CallState.RECONNECTING)
         self._follow_switches()
+        if in_call:  # encoding takes longest: the loudspeaker does not wait for it
+            self._play(port, now_ms)
         self._hear(port, in_call)
         link = self.network.link
         if link is not None:
@@ -172,11 +177,14 @@ class EngineWorker:
         self.near.step(pcm, link, now_ms, capture_ms, capture_ms + playback_ms + port.queued_ms())
 
     def _play(self, port: AudioPort, now_ms: float) -> None:
-        """Keep the device's queue at its target; the target grows where it ran dry."""
+        """Keep the device's queue at its target, which grows by 10 ms with every stall in which
+        the device ran dry, and shrinks by 1 ms a second."""
         underruns = port.dropped().get("underrun", 0)
-        if underruns > self._underruns:
+        if underruns > self._underruns and now_ms - self._stalled_ms > STALL_MS:
+            self._stalled_ms = now_ms
             self._queue_ms = min(MAX_QUEUE_MS, self._queue_ms + 10.0)
-        self._queue_ms = max(MIN_QUEUE_MS, self._queue_ms - STEP_MS * 1e-3)  # 1 ms a second
+        passed_ms, self._played_ms = now_ms - self._played_ms, now_ms
+        self._queue_ms = max(MIN_QUEUE_MS, self._queue_ms - passed_ms * 1e-3)
         self._underruns = underruns
         queued_ms = port.queued_ms()
         count = int((self._queue_ms - queued_ms) * 16)
