@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.call_recording import CallRecording
 from app.call_state import MOVES, CallState, may_move
 from app.call_switches import CallSwitches, impairment_words
+from app.call_words import CallWords
 from app.delays import ClockOffset, FarDelays, NearDelays
 from app.far_sound import CROSSFADE, FarSound
 from app.levels import LevelMeter
 from app.loudness import LoudnessMatch, soft_limit
+from app.network import STREAM_VERSION, Network
 from app.rates import RateMeter
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
 from app.talker import conversation
-from transport.control import parse_control
+from transport.control import Hello, encode_control, parse_control
 from transport.impair import ImpairmentSettings
 from transport.link import ArmStats, LinkStats
+from transport.state import RtcSettings
 
 
 def noise(seconds: float, level: float, seed: int = 1) -> np.ndarray:
@@ -173,6 +179,23 @@ def test_a_muted_microphone_or_a_key_that_is_up_closes_it() -> None:
     assert switches.microphone_open
     switches.muted = True
     assert not switches.microphone_open
+
+
+def test_a_name_from_the_network_is_safe_before_anything_sees_it(tmp_path: Path) -> None:
+    """It goes to terminals, titles of recordings and files of settings, not to windows alone."""
+    greeted: list[tuple[str, int, bool]] = []
+    network = Network(RtcSettings(), lambda state: None)
+    words = CallWords(
+        network,
+        CallRecording(network.say, tmp_path),
+        lambda name, version, same: greeted.append((name, version, same)),
+        lambda reason: None,
+    )
+    hostile = encode_control(Hello("\x1b[31mEve\u202e\n" + "W" * 60, STREAM_VERSION))
+    words.hear([hostile, b"\xff" * 40, b""], None, None, 0.0, 0.0)  # type: ignore[arg-type]
+    ((name, version, _same),) = greeted
+    assert (name[:8], version) == ("[31mEve ", STREAM_VERSION)
+    assert name.isprintable() and len(name) <= 40
 
 
 def test_a_link_is_described_in_words() -> None:

@@ -165,6 +165,10 @@ def test_a_call_object_made_anew_takes_the_place_of_one_destroyed(tmp_path: Path
         connect(ada, bo)
         wait_for(tickets.path.exists, "the ticket", 10)
         wait_for(lambda: bo.stats().events_received > 10, "speech", 60)
+        ada.request_recording()
+        wait_for(lambda: bo.stats().recording == "asked", "the question")
+        bo.request_recording()
+        wait_for(lambda: ada.stats().recording == bo.stats().recording == "on", "consent")
         saved = tickets.path.read_bytes()
         assert ada.network.link is not None
         ada.network.link.abort()  # no bye, as in a crash
@@ -178,6 +182,9 @@ def test_a_call_object_made_anew_takes_the_place_of_one_destroyed(tmp_path: Path
         wait_for(lambda: again.state is CallState.ACTIVE, "the call to go on", 90)
         wait_for(lambda: bo.state is CallState.ACTIVE, "the other side", 60)
         assert bo._words.peer_voice is not None or bo._words.updates_received == 0
+        # her new window shows no recording, so nobody records her
+        wait_for(lambda: bo.stats().recording == "off", "the recording to end")
+        assert again.stats().recording == "off"
         wait_for(lambda: again.stats().events_received > 5, "speech", 60)
         again.hang_up().result(30)
         wait_for(lambda: bo.state is CallState.ENDED, "the other side to end", 30)
