@@ -59,7 +59,7 @@ class ComparePanel(QWidget):
         )
         self.rates.chosen.connect(lambda _key: self._set_opus())
         self.frames.chosen.connect(lambda _key: self._set_opus())
-        sent = tr("Of what you send: the other side hears the difference.")
+        sent = tr("For what you send: the other side hears the difference.")
         opus.body.addWidget(label(sent, "small", wrap=True))
         opus.body.addWidget(label(tr("Bit rate, kbit/s"), "small"))
         opus.body.addWidget(self.rates)

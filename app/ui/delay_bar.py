@@ -126,13 +126,14 @@ class DelayCard(Card):
         self.bar.set_delays(stats.delay_stages_ms, stats.opus_delay_ms)
         words = []
         names = stage_names()
+        total_ms = sum(stats.delay_stages_ms.values()) or None  # nothing was heard yet
         for stage in DELAY_STAGES:
-            text = ms_text(stats.delay_stages_ms.get(stage, 0.0))
+            text = ms_text(total_ms and stats.delay_stages_ms.get(stage, 0.0))
             set_text(self.values[stage], text)
             words.append(f"{names[stage]} {text}")
         opus = ms_text(stats.opus_delay_ms or None)
         set_text(self.values["opus"], opus)
         words.append(f"{tr('Opus, in all')} {opus}")
-        total = ms_text(sum(stats.delay_stages_ms.values()))
+        total = ms_text(total_ms)
         set_text(self.total, total)
         self.setAccessibleDescription(f"{total}: {', '.join(words)}")

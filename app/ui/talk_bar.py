@@ -61,13 +61,14 @@ class TalkBar(QFrame):
         near = column(
             row(label(tr("You"), "small"), None, self._near_text),
             self.near,
-            self.volume.sizeHint().height(),  # in line with theirs
+            None,  # in line with theirs
             spacing=4,
         )
         far = column(
             row(label(tr("Them"), "small"), None, self._far_text),
             self.far,
             self.volume,
+            None,
             spacing=4,
         )
         hear = column(label(tr("Hear (A)"), "small"), self.switch, spacing=4)

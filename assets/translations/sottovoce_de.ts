@@ -32,8 +32,8 @@
         <translation>Rahmen von Opus in Millisekunden</translation>
     </message>
     <message>
-        <source>Of what you send: the other side hears the difference.</source>
-        <translation>Was Sie senden: Die andere Seite hört den Unterschied.</translation>
+        <source>For what you send: the other side hears the difference.</source>
+        <translation>Für das, was Sie senden: Den Unterschied hört die andere Seite.</translation>
     </message>
     <message>
         <source>Bit rate, kbit/s</source>

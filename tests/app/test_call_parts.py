@@ -17,10 +17,14 @@ from app.delays import ClockOffset, FarDelays, NearDelays
 from app.far_sound import CROSSFADE, FarSound
 from app.levels import LevelMeter
 from app.loudness import LoudnessMatch, soft_limit
+from app.near_end import NearEnd
 from app.network import STREAM_VERSION, Network
+from app.processing import EchoGuard
 from app.rates import RateMeter
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
 from app.talker import conversation
+from engine.events import PhonemeEvent
+from tests.speech import any_speech
 from transport.control import Hello, encode_control, parse_control
 from transport.impair import ImpairmentSettings
 from transport.link import ArmStats, LinkStats
@@ -179,6 +183,37 @@ def test_a_muted_microphone_or_a_key_that_is_up_closes_it() -> None:
     assert switches.microphone_open
     switches.muted = True
     assert not switches.microphone_open
+
+
+class Wire:
+    """A link that counts what is given to it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, int]] = []
+
+    def send(self, arm: str, _timestamp: int, payload: bytes, _now_ms: float) -> None:
+        self.sent.append((arm, len(payload)))
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["open", "closed"])
+def test_what_a_closed_microphone_hears_goes_nowhere(opened: bool) -> None:
+    wire, sounds, events = Wire(), list[np.ndarray](), list[PhonemeEvent]()
+    guard = EchoGuard(echo=False, noise=False, gain=False)
+    near = NearEnd(2, guard, events.append, sounds.append)
+    near.set_opus(6000, 60)
+    near.open = opened
+    speech, loudest = any_speech(3.0), -96.0
+    for number in range(150):
+        piece = speech[320 * number : 320 * (number + 1)]
+        now_ms = 20.0 * (number + 1)
+        near.step(piece, wire, now_ms, 10.0, 50.0)  # type: ignore[arg-type]
+        near.send(wire, now_ms)  # type: ignore[arg-type]
+        loudest = max(loudest, near.level.level.peak_dbfs)
+    assert loudest > -40.0  # one sees that it would be heard
+    assert bool(np.concatenate(sounds).any()) is opened  # nor is it recorded
+    assert any(not event.is_silence for event in events) is opened
+    opus = sum(size for arm, size in wire.sent if arm == "opus")
+    assert opus > 1000 if opened else opus < 200
 
 
 def test_a_name_from_the_network_is_safe_before_anything_sees_it(tmp_path: Path) -> None:

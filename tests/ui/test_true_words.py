@@ -16,7 +16,8 @@ from app.audio import NullPort
 from app.call import Call
 from app.call_state import CallState
 from app.settings import Settings
-from app.stats import Arm, CallStats, ChatLine
+from app.stats import DELAY_STAGES, Arm, CallStats, ChatLine
+from app.ui.delay_bar import DelayCard
 from app.ui.view_models import judge
 from tests.app.calls import make_call
 from tests.ui.conftest import MakeWindow
@@ -77,9 +78,15 @@ def test_a_blind_test_hides_every_sign_of_the_arm_and_nobody_elses_hand_moves_it
     call.close()
 
 
-def test_before_anything_was_heard_nothing_is_called_good() -> None:
+def test_before_anything_was_heard_nothing_is_called_good_or_quick(qapp: object) -> None:
     assert judge(dataclasses.replace(ACTIVE, events_received=0)).word == "Quiet"
     assert judge(ACTIVE).word == "Good"
+    card = DelayCard()
+    card.show_stats(CallStats())
+    assert {card.total.text(), *(value.text() for value in card.values.values())} == {"–"}
+    known = dict.fromkeys(DELAY_STAGES, 0.0) | {"network": 80.0}
+    card.show_stats(dataclasses.replace(ACTIVE, delay_stages_ms=MappingProxyType(known)))
+    assert (card.total.text(), card.values["capture"].text()) == ("80 ms", "0 ms")
 
 
 def test_a_link_that_was_made_worse_before_the_window_came_is_shown(
