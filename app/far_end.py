@@ -32,6 +32,7 @@ from transport.reports import ReceptionMeter
 AHEAD: int = SAMPLE_RATE_HZ * 20 // 1000  # a queue below this is filled
 KEPT_ARRIVALS: int = 512  # events whose arrival is remembered; drops the oldest
 MAX_SHOWN_MISSING: int = 20  # of one hole, marks in the window
+MAX_COUNTED_MISSING: int = 200  # of one hole: more than are said in the ten seconds of the meter
 TALKING_MS = 300.0
 
 
@@ -186,11 +187,12 @@ class FarEnd:
     def _holes(self, event: PhonemeEvent, now_ms: float, at: int) -> None:
         """Note events that were never spoken because they did not come in time."""
         expected = event.index if self._next_index is None else self._next_index
-        missing = range(expected, event.index)[-MAX_SHOWN_MISSING:]
-        for index in missing:
+        missing = range(expected, event.index)[-MAX_COUNTED_MISSING:]
+        for index in missing[-MAX_SHOWN_MISSING:]:
             lost = PhonemeEvent(index, SILENCE, event.start_tick, 1)
             self.marks.append(mark_of(lost, "far", "missing", 1, now_ms))
-            if self._meter:
+        if self._meter:
+            for _index in missing:
                 self._meter.said("phonemes", at, MISSING)
         self._next_index = max(expected, event.index + 1)
 

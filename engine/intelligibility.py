@@ -53,7 +53,11 @@ class IntelligibilityMeter:
         EDGE_TICKS outside the window may match, and what is left over at its ends is free.
         """
         start = now_tick - self._window_ticks
-        said = merge_repeats(p for t, p in self._said if start <= t < now_tick and self._counts(t))
+        said = merge_repeats(
+            p if p != MISSING else MISSING - number  # each missing one counts, runs of them too
+            for number, (t, p) in enumerate(self._said)
+            if start <= t < now_tick and self._counts(t)
+        )
         if len(said) < MIN_PHONEMES:
             return None
         heard = merge_repeats(

@@ -14,6 +14,8 @@ from app.call_state import MOVES, CallState, may_move
 from app.call_switches import CallSwitches, impairment_words
 from app.call_words import CallWords
 from app.delays import ClockOffset, FarDelays, NearDelays
+from app.export import EventRow
+from app.far_end import FarEnd
 from app.far_sound import CROSSFADE, FarSound
 from app.levels import LevelMeter
 from app.loudness import LoudnessMatch, soft_limit
@@ -24,6 +26,7 @@ from app.rates import RateMeter
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
 from app.talker import conversation
 from engine.events import PhonemeEvent
+from engine.intelligibility import MISSING
 from tests.speech import any_speech
 from transport.control import Hello, encode_control, parse_control
 from transport.impair import ImpairmentSettings
@@ -214,6 +217,37 @@ def test_what_a_closed_microphone_hears_goes_nowhere(opened: bool) -> None:
     assert any(not event.is_silence for event in events) is opened
     opus = sum(size for arm, size in wire.sent if arm == "opus")
     assert opus > 1000 if opened else opus < 200
+
+
+class Ear:
+    """Counts what the talker is known to have said."""
+
+    def __init__(self) -> None:
+        self.missing = 0
+
+    def said(self, arm: str, _position: int, phoneme: int) -> None:
+        self.missing += arm == "phonemes" and phoneme == MISSING
+
+    def listen(self, _arm: str, _pcm: np.ndarray) -> None:
+        pass
+
+
+def test_what_never_came_is_marked_and_counted_against_what_is_understood() -> None:
+    ear, rows = Ear(), list[EventRow]()
+    far = FarEnd(FarSound(), ear, rows.append)  # type: ignore[arg-type]
+    gone = {10, 11, *range(20, 60)}
+    for index in range(70):
+        event = PhonemeEvent(index, 1 + index % 40, 8 * index, 8, True, (12, 14), 15)
+        now_ms = event.end_tick * 10.0 + 200.0
+        if index not in gone:
+            far._arrived(event, now_ms)
+        for step in range(8):
+            far.produce(160, now_ms + 10.0 * step, 0.0)
+    kinds = {mark.index: mark.kind for mark in far.marks}
+    assert kinds[9] == "played" and kinds[10] == kinds[11] == "concealed"
+    assert kinds[20] == "concealed" and kinds[59] == "missing" and kinds[60] == "played"
+    assert {row.event.index for row in rows if row.status == "concealed"} >= {10, 11, 20}
+    assert ear.missing == len(gone)
 
 
 def test_a_name_from_the_network_is_safe_before_anything_sees_it(tmp_path: Path) -> None:

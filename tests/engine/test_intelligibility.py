@@ -52,6 +52,16 @@ def test_missing_events_count_as_deletions() -> None:
     assert meter.score(600) == pytest.approx(0.75)
 
 
+def test_an_outage_costs_every_event_that_was_lost_in_it() -> None:
+    meter = IntelligibilityMeter()
+    for number, phoneme in enumerate(WORDS):
+        lost = 20 <= number < 50  # in a row: a hole is no single phoneme
+        meter.said(number * 10, MISSING if lost else phoneme)
+        if not lost:
+            meter.heard(number * 10, phoneme)
+    assert meter.score(600) == pytest.approx(0.5)
+
+
 def test_silence_and_repeats_do_not_count() -> None:
     meter = IntelligibilityMeter()
     for number, phoneme in enumerate(WORDS):
