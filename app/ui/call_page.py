@@ -21,6 +21,7 @@ from app.ui.meters import MeterBoard
 from app.ui.notice_bar import ConsentBar, NoticeBar
 from app.ui.outside_words import in_user_language
 from app.ui.palette import DARK, LIGHT
+from app.ui.phoneme_lane import symbols_laid_out
 from app.ui.speech_card import SpeechCard
 from app.ui.talk_bar import TalkBar
 from app.ui.theme import theme
@@ -91,11 +92,13 @@ class CallPage(QWidget):
         self.consent.refused.connect(self._refuse)
 
     def warm_up(self) -> None:
-        """Draw what is hidden once, part by part, before a call: fonts, axes and the icons of both
-        themes are then ready, and opening the details in a call is quick."""
-        parts: list[QWidget] = [self.details, *self.meters.cards]
+        """Draw everything once, part by part, before a call: fonts, symbols and the icons of both
+        themes are then ready, and opening the page and its details in a call is quick."""
+        parts: list[QWidget] = [self.header, self.notice, self.consent, self.speech, self.bar]
+        parts += [self.details, *self.meters.cards]
         icons = drawn_ahead([LIGHT.text, DARK.text])
-        self._warming = Turns(self, chain(each(part.grab for part in parts), icons))
+        drawn = each(part.grab for part in parts)
+        self._warming = Turns(self, chain(symbols_laid_out(), drawn, icons))
 
     def _tell(self, what: Callable[[CallControls], object]) -> None:
         if self._call is not None:

@@ -116,8 +116,8 @@ class LinkCard(Card):
         self._history = history
         self.round_trip = label("", "small")
         self.top.addWidget(self.round_trip)
-        self.loss = TimePlot(-14, 114, _SHARE_TICKS, tr("Packets lost over the last minute"))
-        self.loss.getPlotItem().hideAxis("bottom")
+        lost = tr("Packets lost over the last minute")
+        self.loss = TimePlot(-14, 114, _SHARE_TICKS, lost, times=False)
         ticks = [(0, "0 ms"), (100, "100 ms"), (200, "200 ms")]
         self.jitter = TimePlot(-28, JITTER_TOP_MS + 28, ticks, tr("Jitter over the last minute"))
         self.jitter.add_curve("jitter", "text")

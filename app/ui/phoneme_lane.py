@@ -1,13 +1,15 @@
 """When events stand on a lane, and how a lane paints them: boxes, symbols and the line of the pitch.
 
 ``LaneStrip`` is a picture of a lane on the lane's own time scale. An event is painted once, when it
-is new; scrolling copies the picture. Nothing in here knows the time of day.
+is new, and a lane that begins anew is filled over some paintings; scrolling copies the picture.
+Nothing in here knows the time of day.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
@@ -16,7 +18,7 @@ from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, QStaticText
 from app.stats import EventMark
 from app.ui.theme import ipa_font, theme
 from engine.events import TICK_MS
-from engine.phonemes import SILENCE
+from engine.phonemes import PHONEMES, SILENCE
 
 PIXELS_PER_MS: Final = 0.16  # a short consonant (60 ms) has room for one symbol
 MAX_QUEUE_MS: Final = 1500.0  # more was never queued before a loudspeaker
@@ -25,6 +27,8 @@ PITCH_HIGH_HZ: Final = 400.0
 PITCH_GAP_PX: Final = 8.0  # a longer pause breaks the line of the pitch
 BOX_HEIGHT: Final = 30.0
 ROOM_PX: Final = 640  # for events to come: what was painted is moved every two seconds
+MOST_AT_ONCE: Final = 16  # events painted in one go: less than a millisecond
+GLYPH_PX: Final = (16, 12)  # a symbol is smaller where its box is narrow
 
 
 def near_offset_ms(events: Sequence[EventMark]) -> float:
@@ -56,8 +60,7 @@ class LaneStrip:
     """The picture: ``update`` with what is to be seen, then ``blit``."""
 
     def __init__(self) -> None:
-        self._fonts = {size: ipa_font(size) for size in (16, 12)}
-        self._glyphs: dict[tuple[str, int], QStaticText] = {}
+        self._fonts = {size: ipa_font(size) for size in GLYPH_PX}
         self._picture: QPixmap | None = None
         self._left_ms = 0.0
         self._newest: EventMark | None = None
@@ -70,10 +73,11 @@ class LaneStrip:
         """Paint everything anew next time: other colours, another call."""
         self._picture = self._newest = None
 
-    def update(self, events: Sequence[EventMark], size: QSize, ratio: float) -> None:
-        """Add what is new in ``events`` for a lane of ``size``, on a screen of ``ratio``."""
+    def update(self, events: Sequence[EventMark], size: QSize, ratio: float) -> bool:
+        """Add what is new in ``events`` for a lane of ``size``, on a screen of ``ratio``; false
+        where some of it waits for the next time."""
         if not events or (events[-1] is self._newest and self._fits(size, ratio)):
-            return
+            return True
         new = self._new_ones(events) if self._fits(size, ratio) else None
         if new is not None:
             begins = begins_ms(new, self._free_ms)
@@ -82,11 +86,13 @@ class LaneStrip:
                 new = None
         if new is None:
             new, begins = self._start_over(events, size, ratio)
+        new, begins = new[:MOST_AT_ONCE], begins[:MOST_AT_ONCE]
         if self._picture is not None:
             painter = QPainter(self._picture)
             self._paint(painter, new, begins, size.height())
             painter.end()
-        self._newest = events[-1]
+        self._newest = new[-1]
+        return self._newest is events[-1]
 
     def blit(self, painter: QPainter, width: int, now_ms: float) -> None:
         """Draw the lane so that ``now_ms`` on its scale is at its right edge."""
@@ -186,11 +192,11 @@ class LaneStrip:
         painter.drawRoundedRect(box, 3, 3)
         if mark.phoneme == SILENCE:
             return
-        size = 16
-        glyph = self._glyph(mark.ipa, size)
+        size, smaller = GLYPH_PX
+        glyph = symbol(mark.ipa, size)
         if glyph.size().width() > box.width() + 1.0:
-            size = 12
-            glyph = self._glyph(mark.ipa, size)
+            size = smaller
+            glyph = symbol(mark.ipa, size)
         if glyph.size().width() > box.width() + 5.0:
             return
         painter.setFont(self._fonts[size])
@@ -201,14 +207,19 @@ class LaneStrip:
             glyph,
         )
 
-    def _glyph(self, ipa: str, size: int) -> QStaticText:
-        found = self._glyphs.get((ipa, size))
-        if found is None:
-            found = QStaticText(ipa)
-            found.setTextFormat(Qt.TextFormat.PlainText)
-            found.prepare(font=self._fonts[size])
-            self._glyphs[ipa, size] = found
-        return found
+
+@lru_cache(maxsize=256)
+def symbol(ipa: str, pixels: int) -> QStaticText:
+    """``ipa`` laid out; the first one loads the font, which takes some milliseconds."""
+    made = QStaticText(ipa)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.prepare(font=ipa_font(pixels))
+    return made
+
+
+def symbols_laid_out() -> Iterator[QStaticText]:
+    """Every symbol in every size, one at a time, before they are needed."""
+    return (symbol(ipa, pixels) for pixels in GLYPH_PX for ipa in PHONEMES)
 
 
 def _clear(size: QSize, ratio: float) -> QPixmap:

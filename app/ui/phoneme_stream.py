@@ -77,7 +77,8 @@ class PhonemeStream(QWidget):
         ground = self.height() - 2.0
         painter.fillRect(QRectF(0, ground, self.width(), 1), QColor(colours.border))
         if self._events:
-            self.strip.update(self._events, self.size(), self.devicePixelRatioF())
+            if not self.strip.update(self._events, self.size(), self.devicePixelRatioF()):
+                self.update()
             self.strip.blit(painter, self.width(), self._now_ms - (self._offset_ms or 0.0))
         else:
             painter.setPen(QColor(colours.muted))

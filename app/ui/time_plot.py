@@ -1,125 +1,196 @@
-"""A plot of the last minute in the window's colours: pyqtgraph with everything idle switched off.
+"""A plot of the last minute in the window's colours, drawn into a picture in a turn of its own.
 
-The time axis is fixed, so that a new point redraws curves and nothing else. How curves are drawn
-decides whether the window stays quick: one thick smooth path through 240 restless points takes Qt
-6 ms, through calm ones 0.3 ms. Restless curves are drawn as short lines (0.3 ms), dotted ones thin.
+Painting copies the picture, so a window that is painted anew for whatever reason waits for no plot.
+pyqtgraph draws the curves; its axes and scenes take some milliseconds a plot and are left out. How
+a curve is drawn decides whether that is quick: one thick smooth path through 240 restless points
+takes Qt up to 15 ms, through calm ones less than 2 ms. Restless curves are drawn as short lines,
+dotted ones thin.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QColor,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QShowEvent,
+    QTransform,
+)
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.ui.history import SECONDS
-from app.ui.palette import Palette
 from app.ui.theme import text_font, theme
 from app.ui.view_models import tr
 from app.ui.widgets import label
 from engine.events import Pcm
 
 Ticks = Sequence[tuple[float, str]]
-RESTLESS: Final = 20.0  # times the height of the plot that a curve goes up and down
+RESTLESS_PX: Final = 1000.0  # that a curve goes up and down in all
+EARLIEST_S: Final = -SECONDS - 4.0  # at the left edge, with room for a caption
+LATEST_S: Final = 2.0
+LEFT_PX: Final = 46  # for what stands beside the plot
+BOTTOM_PX: Final = 18  # and below it
+TOP_PX: Final = 4
 
 
-class TimePlot(pg.PlotWidget):
-    """Curves over the last 60 s. ``set_curve`` draws; the y range and its ticks are given."""
+class _Curve:
+    """A line and its look."""
 
-    _worn: Palette | None = None
+    def __init__(self, colour: str, dashed: bool) -> None:
+        self.item: Any = pg.PlotCurveItem(connect="finite", antialias=True)
+        self._colour, self._dashed = colour, dashed
+        self._way = 0.0  # up and down, in units of y
 
-    def __init__(self, low: float, high: float, ticks: Ticks, name: str) -> None:
-        super().__init__(background=None)
-        self._curves: dict[str, tuple[Any, str, bool]] = {}
-        self._restless: set[str] = set()
-        self._height = high - low
+    def set(self, x: Pcm, y: Pcm) -> None:
+        if np.isfinite(y).any():
+            self._way = float(np.nansum(np.abs(np.diff(y))))
+            self.item.setData(x, y)
+        else:
+            self.item.clear()
+
+    def paint(self, painter: QPainter, y_scale: float) -> None:
+        """``y_scale``: pixels to a unit of y."""
+        restless = self._way * y_scale > RESTLESS_PX
+        self.item.setSegmentedLineMode("on" if restless and not self._dashed else "off")
+        style = Qt.PenStyle.DotLine if self._dashed else Qt.PenStyle.SolidLine
+        width = (1.0 if restless else 1.5) if self._dashed else 2.0
+        ink = getattr(theme().palette, self._colour)
+        self.item.setPen(pg.mkPen(ink, width=width, style=style))
+        self.item.paint(painter, None, None)
+
+
+class TimePlot(QWidget):
+    """Curves over the last 60 s; the y range and its ticks are given."""
+
+    def __init__(
+        self, low: float, high: float, ticks: Ticks, name: str, *, times: bool = True
+    ) -> None:
+        """``times``: with captions below; a plot above another one needs none."""
+        super().__init__()
+        self._low, self._high, self._ticks, self._times = low, high, ticks, times
+        self._curves: dict[str, _Curve] = {}
+        self._ground = self._picture = QPixmap()
+        self._later = QTimer(self)  # several changes of a turn cost one drawing
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._draw)
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(64)
         self.setMinimumWidth(120)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.setViewportUpdateMode(self.ViewportUpdateMode.MinimalViewportUpdate)
-        item = self.getPlotItem()
-        item.setContentsMargins(0, 4, 2, 0)
-        self.setXRange(-SECONDS - 4, 2, padding=0)
-        self.setYRange(low, high, padding=0)
-        item.getViewBox().setDefaultPadding(0.0)
-        item.showGrid(x=False, y=True, alpha=0.9)
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.setStyle(tickFont=text_font(11), tickLength=0, tickTextOffset=4)
-            axis.setCacheMode(axis.CacheMode.DeviceCoordinateCache)
-        item.getAxis("left").setWidth(46)
-        item.getAxis("bottom").setHeight(18)
-        item.getAxis("bottom").setTicks(
-            [[(-60, tr("−60 s")), (-30, tr("−30 s")), (-2, tr("now"))], []]
-        )
-        self.set_ticks(ticks)
-        self._recolour()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        new = self._worn is not None and self._worn is not theme().palette
-        if new and event.type() == QEvent.Type.StyleChange:  # its zone has put them on
-            QTimer.singleShot(0, self, self._recolour)  # axes take a millisecond each
+        theme().changed.connect(self._start_over)
 
     def sizeHint(self) -> QSize:
         return QSize(320, 150)
 
-    def set_ticks(self, ticks: Ticks) -> None:
-        self.getPlotItem().getAxis("left").setTicks([list(ticks), []])
-
     def add_curve(self, key: str, colour: str, *, dashed: bool = False) -> None:
         """``colour`` names a field of the palette."""
-        curve = pg.PlotCurveItem(connect="finite", antialias=True)
-        curve.setSegmentedLineMode("off")
-        # stroked when it changes; copied when the window is painted for another reason
-        curve.setCacheMode(curve.CacheMode.DeviceCoordinateCache)
-        self.addItem(curve)
-        self._curves[key] = (curve, colour, dashed)
-        curve.setPen(self._pen(key, colour, dashed))
+        self._curves[key] = _Curve(colour, dashed)
 
     def set_curve(self, key: str, x: Pcm, y: Pcm) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a minute without one value
-            known = np.isfinite(y)
-            if known.any():
-                self._calm(key, float(np.nansum(np.abs(np.diff(y)))) <= RESTLESS * self._height)
-                self._curves[key][0].setData(x, y)
-            else:
-                self._curves[key][0].clear()
+        self._curves[key].set(x, y)
+        self._later.start(0)
 
-    def _calm(self, key: str, calm: bool) -> None:
-        """Choose how the curve is drawn from now on."""
-        if calm == (key not in self._restless):
+    def _start_over(self) -> None:
+        """Another size or other colours: what lies below the curves changes too."""
+        self._ground = QPixmap()
+        self._later.start(0)
+
+    def _draw(self) -> None:
+        if not self.isVisible():
             return
-        (self._restless.discard if calm else self._restless.add)(key)
-        curve, colour, dashed = self._curves[key]
-        curve.setSegmentedLineMode("off" if calm or dashed else "on")
-        curve.setPen(self._pen(key, colour, dashed))
+        if self._ground.isNull():
+            self._ground = self._drawn_ground()
+        area = self._area()
+        x_scale = area.width() / (LATEST_S - EARLIEST_S)
+        y_scale = area.height() / (self._high - self._low)
+        placed = QTransform.fromTranslate(area.left(), area.bottom())
+        placed.scale(x_scale, -y_scale).translate(-EARLIEST_S, -self._low)
+        self._picture = self._ground.copy()
+        painter = QPainter(self._picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setClipRect(area)
+        painter.setTransform(placed, combine=True)
+        for curve in self._curves.values():
+            curve.paint(painter, y_scale)
+        painter.end()
+        self.update()
 
-    def _pen(self, key: str, colour: str, dashed: bool) -> Any:
-        thin = 1.0 if key in self._restless else 1.5
-        style = Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine
-        ink = getattr(theme().palette, colour)
-        return pg.mkPen(ink, width=thin if dashed else 2.0, style=style)
+    def _area(self) -> QRectF:
+        """Where the curves are."""
+        below = BOTTOM_PX if self._times else 0
+        return QRectF(self.rect()).adjusted(LEFT_PX, TOP_PX, -2.0, -below - 1.0)
 
-    def _recolour(self) -> None:
-        colours = self._worn = theme().palette
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colours.border))
-            axis.setTextPen(pg.mkPen(colours.muted))
-        for key, (curve, colour, dashed) in self._curves.items():
-            curve.setPen(self._pen(key, colour, dashed))
+    def _drawn_ground(self) -> QPixmap:
+        """The lines and captions behind the curves."""
+        colours, area = theme().palette, self._area()
+        picture = QPixmap(self.size() * self.devicePixelRatioF())
+        picture.setDevicePixelRatio(self.devicePixelRatioF())
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        painter.setFont(text_font(11))
+        rim, ink = QColor(colours.border), QColor(colours.muted)
+        painter.setPen(rim)
+        painter.drawLine(area.topLeft(), area.bottomLeft())
+        if self._times:
+            painter.drawLine(area.bottomLeft(), area.bottomRight())
+        height = painter.fontMetrics().height()
+        for value, text in self._ticks:
+            share = (value - self._low) / (self._high - self._low)
+            y = round(area.bottom() - share * area.height())
+            painter.setPen(rim)
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            painter.setPen(ink)
+            beside = QRectF(0.0, y - height / 2, LEFT_PX - 4.0, height)
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(beside, flags, text)
+        for second, text in _captions() if self._times else ():
+            x = area.left() + (second - EARLIEST_S) / (LATEST_S - EARLIEST_S) * area.width()
+            below = QRectF(x - 40.0, area.bottom() + 1.0, 80.0, BOTTOM_PX)
+            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, text)
+        painter.end()
+        return picture
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._later.start(0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._start_over()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._picture)
+        painter.end()
+
+
+def _captions() -> Ticks:
+    return ((-60.0, tr("−60 s")), (-30.0, tr("−30 s")), (-2.0, tr("now")))
+
+
+@lru_cache(maxsize=32)
+def _line_sample(colour: str, dashed: bool, ratio: float) -> QPixmap:
+    size = QSize(20, 12)
+    picture = QPixmap(size * ratio)
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    style = Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine
+    painter.setPen(QPen(QColor(colour), 2.0, style))
+    painter.drawLine(QPointF(1.0, 6.0), QPointF(19.0, 6.0))
+    painter.end()
+    return picture
 
 
 class LineSample(QWidget):
@@ -132,19 +203,13 @@ class LineSample(QWidget):
         theme().changed.connect(self.update)
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        ink = getattr(theme().palette, self._colour)
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(QColor(getattr(theme().palette, self._colour)), 2.0)
-        if self._dashed:
-            pen.setStyle(Qt.PenStyle.DotLine)
-        painter.setPen(pen)
-        box = QRectF(self.rect())
-        middle = box.center().y()
-        painter.drawLine(QPointF(box.left() + 1, middle), QPointF(box.right() - 1, middle))
+        painter.drawPixmap(0, 0, _line_sample(ink, self._dashed, self.devicePixelRatioF()))
         painter.end()
 
 
-def figure(text: str = "–") -> Any:
+def figure(text: str = "–") -> QLabel:
     """A number beside a plot."""
     made = label(text, "value")
     made.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -79,13 +79,20 @@ class VoicePanel(QWidget):
             grid.addWidget(value, line, 1, Qt.AlignmentFlag.AlignRight)
         return grid
 
+    def _set_bar(self, percent: int) -> None:
+        if percent != self.bar.value():
+            # Qt would paint the bar at once, and all that changed in the window with it
+            self.bar.setUpdatesEnabled(False)
+            self.bar.setValue(percent)
+            self.bar.setUpdatesEnabled(True)
+
     def value(self, key: str) -> str:
         return self._values[key].text()
 
     def show_stats(self, stats: CallStats) -> None:
         voice = stats.voice
         set_text(self.similarity, percent_text(voice.similarity))
-        self.bar.setValue(round(100 * max(0.0, voice.similarity or 0.0)))
+        self._set_bar(round(100 * max(0.0, voice.similarity or 0.0)))
         self.bar.setAccessibleDescription(self.similarity.text())
         bits, hertz = tr("{0} bits"), tr("{0} Hz")
         texts = {

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
 from app.stats import DELAY_STAGES, CallStats, Level
@@ -16,6 +18,7 @@ from app.ui.level_meter import HOLD_UPDATES, LevelMeter
 from app.ui.meters import MeterBoard
 from app.ui.palette import DARK, LIGHT, Palette, contrast
 from app.ui.spectrogram import BINS, HOP, WINDOW, Spectrogram, columns
+from app.ui.theme import theme
 from app.ui.time_plot import TimePlot
 from app.ui.tones import RATE_HZ as TONE_HZ
 from app.ui.tones import Tones, tone
@@ -177,19 +180,45 @@ def test_plots_run_on_the_calls_clock_however_late_the_window_is(qapp: object) -
     assert np.isnan(board.history.series("jitter")).all()
 
 
-def test_a_restless_curve_is_drawn_in_the_quick_way_and_a_calm_one_smoothly(qapp: object) -> None:
+def test_a_restless_curve_is_drawn_in_the_quick_way_and_a_calm_one_smoothly(
+    qapp: QApplication, qtbot: QtBot
+) -> None:
     plot = TimePlot(0.0, 100.0, [(0, "0")], "a plot")
     plot.add_curve("line", "accent")
     plot.add_curve("dots", "second", dashed=True)
+    plot.resize(400, 100)
+    plot.show()
     x = np.linspace(-60.0, 0.0, 240).astype(np.float32)
     calm = (50.0 + 40.0 * np.sin(x / 5.0)).astype(np.float32)
     restless = np.where(np.arange(240) % 2, 90.0, 10.0).astype(np.float32)
+    line, dots = (plot._curves[key].item for key in ("line", "dots"))
+    pictures = []
     for y, mode, width in ((calm, "off", 1.5), (restless, "on", 1.0), (calm, "off", 1.5)):
         for key in ("line", "dots"):
             plot.set_curve(key, x, y)
-        line, dots = (plot._curves[key][0] for key in ("line", "dots"))
+        qtbot.waitUntil(lambda: not plot._later.isActive())
         assert line.opts["segmentedLineMode"] == mode
         assert line.opts["pen"].widthF() == 2.0
         assert dots.opts["pen"].widthF() == width
+        pictures.append(plot.grab().toImage())
+    assert pictures[0] == pictures[2] != pictures[1]
     plot.set_curve("line", x, np.full(240, np.nan, np.float32))
     assert line.getData()[0] is None
+
+
+def test_a_plot_is_drawn_in_its_own_turn_and_never_while_the_window_is_painted(
+    qapp: QApplication, qtbot: QtBot
+) -> None:
+    plot = TimePlot(0.0, 1.0, [(0, "0"), (1, "1")], "a plot")
+    plot.add_curve("line", "accent")
+    plot.resize(400, 100)
+    plot.set_curve("line", np.array([-60.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32))
+    plot.show()
+    empty = plot.grab().toImage()
+    qtbot.waitUntil(lambda: plot.grab().toImage() != empty)
+    light = plot.grab().toImage()
+    theme().choose("dark")
+    assert plot.grab().toImage() == light
+    qtbot.waitUntil(lambda: plot.grab().toImage() != light)
+    theme().choose("light")
+    qtbot.waitUntil(lambda: plot.grab().toImage() == light)
