@@ -30,8 +30,6 @@ class EndedPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("role", "page")
-        theme().dress(self)
         self._folder = Path()
         self.portrait = Portrait(72)
         self.name = ElidedLabel("", "title")
@@ -59,6 +57,8 @@ class EndedPage(QWidget):
         layout.addSpacing(2 * GRID)
         layout.addLayout(row(None, self.recording, self.report, self.back, None))
         layout.addStretch(3)
+        for zone in (self.recording, self.report, self.back):
+            theme().dress(zone)
 
     def show_stats(self, stats: CallStats) -> None:
         met = bool(stats.peer_name) or stats.seconds > 0

@@ -28,8 +28,6 @@ class StartPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("role", "page")
-        theme().dress(self)
         logo = QLabel()
         logo.setPixmap(pixmap("sottovoce", "#0A756F", 56, 2.0))
         logo.setAccessibleName(tr("Sottovoce"))
@@ -56,7 +54,9 @@ class StartPage(QWidget):
             tr("Join"), tr("Paste the code you were sent"), "join", self.join_wanted
         )
         self._peers_title = label(tr("Called lately"), "small")
-        self._peers = QGridLayout()
+        peers = QWidget()
+        self._peers = QGridLayout(peers)
+        self._peers.setContentsMargins(0, 0, 0, 0)
         self._peers.setSpacing(GRID)
         settings = IconButton(tr("Settings"), "settings", "quiet")
         settings.clicked.connect(self.settings_wanted)
@@ -82,7 +82,7 @@ class StartPage(QWidget):
         content.addLayout(choices)
         content.addSpacing(GRID)
         content.addWidget(self._peers_title)
-        content.addLayout(self._peers)
+        content.addWidget(peers)
         content.addStretch(3)
         content.addLayout(row(wizard, lab, None, settings))
         layout = QHBoxLayout(self)
@@ -90,6 +90,9 @@ class StartPage(QWidget):
         layout.addStretch(1)
         layout.addWidget(middle, 8)
         layout.addStretch(1)
+        fields = (self.notice, self.offer, self.name, self.invite, self.join)
+        for zone in (*fields, peers, wizard, lab, settings):
+            theme().dress(zone)
 
     def _choice(
         self, title: str, words: str, icon_name: str, signal: SignalInstance

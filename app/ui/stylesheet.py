@@ -1,9 +1,9 @@
 """The Qt style sheet, written once for both palettes on a grid of 4 and 8 pixels.
 
-Widgets ask for a look through dynamic properties: ``role`` on labels and frames (``title``,
-``muted``, ``card`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...). Text
-colour and size come from the application's palette and font: a rule for every QWidget would make
-Qt style each of hundreds of plain ones.
+Widgets ask for a look through dynamic properties: ``role`` on frames and a few labels (``card``,
+``badge`` ...) and ``kind`` on buttons (``primary``, ``quiet``, ``danger`` ...). What text looks like
+comes from palettes and fonts (``app.ui.widgets.LOOKS``): with rules Qt would have to style each of
+hundreds of labels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from string import Template
 from app.ui.palette import Palette
 
 _TEMPLATE = Template("""
-QDialog, QWidget[role="page"] { background: $ground; }
+QDialog { background: $ground; }
 QToolTip { background: $surface; color: $text; border: 1px solid $border; padding: 4px 8px; }
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: 12px; }
 QFrame[role="bar"] { background: $surface; border: none; border-top: 1px solid $border; }
@@ -22,14 +22,6 @@ QFrame[role="notice"] { background: $accent_weak; border: none; border-radius: 8
 QFrame[role="alert"] { background: $surface; border: 1px solid $danger; border-radius: 8px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 
-QLabel[role="display"] { font-size: 30px; font-weight: 600; }
-QLabel[role="title"] { font-size: 20px; font-weight: 600; }
-QLabel[role="heading"] { font-size: 15px; font-weight: 600; }
-QLabel[role="muted"] { color: $muted; }
-QLabel[role="small"] { color: $muted; font-size: 12px; }
-QLabel[role="value"] { font-size: 12px; font-weight: 600; }
-QLabel[role="figure"] { font-size: 24px; font-weight: 600; }
-QLabel[role="error"] { color: $danger; }
 QLabel[role="badge"] { background: $accent_weak; color: $text; border: 1px solid $accent;
     border-radius: 11px; padding: 4px 10px; min-height: 16px; font-size: 12px;
     font-weight: 600; }

@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections import deque
 from pathlib import Path
+from typing import Final
 
 import shiboken6
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -25,6 +26,10 @@ from app.ui.stylesheet import stylesheet
 FAMILIES = ("Inter", "SF Pro Text", "Segoe UI", "Cantarell", "Noto Sans", "DejaVu Sans")
 IPA_FAMILIES = ("Noto Sans", "Charis SIL", "DejaVu Sans", "Segoe UI", "Lucida Grande")
 """Fonts known to draw every symbol of the inventory, tie bars and length marks included."""
+
+MUTED: Final = QPalette.ColorRole.PlaceholderText
+"""The application's palette has the colour of second-rank text here, also for labels."""
+DANGER: Final = QPalette.ColorRole.BrightText
 
 
 def ipa_font(pixels: int) -> QFont:
@@ -159,7 +164,8 @@ def _qt_palette(colours: Palette) -> QPalette:
         QPalette.ColorRole.Text: colours.text,
         QPalette.ColorRole.WindowText: colours.text,
         QPalette.ColorRole.ButtonText: colours.text,
-        QPalette.ColorRole.PlaceholderText: colours.muted,
+        MUTED: colours.muted,
+        DANGER: colours.danger,
         QPalette.ColorRole.Highlight: colours.accent,
         QPalette.ColorRole.HighlightedText: colours.on_accent,
         QPalette.ColorRole.Link: colours.accent,

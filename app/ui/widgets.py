@@ -7,9 +7,10 @@ an accessible name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -21,6 +22,8 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from app.ui.theme import DANGER, MUTED, text_font
 
 GRID = 8  # px; every margin and gap is a multiple of half of it
 
@@ -39,13 +42,42 @@ def set_text(label: QLabel | QPushButton | QToolButton, text: str) -> None:
         label.setText(text)
 
 
+class _Look(NamedTuple):
+    pixels: int = 14
+    bold: bool = False
+    colour: QPalette.ColorRole = QPalette.ColorRole.WindowText
+
+
+LOOKS: Final = {
+    "display": _Look(30, bold=True),
+    "title": _Look(20, bold=True),
+    "heading": _Look(15, bold=True),
+    "muted": _Look(colour=MUTED),
+    "small": _Look(12, colour=MUTED),
+    "value": _Look(12, bold=True),
+    "figure": _Look(24, bold=True),
+    "error": _Look(colour=DANGER),
+}
+"""What labels look like by their role. These are no rules of the style sheet: most widgets of a
+page are labels, and with rules a change of colours would give each of them its font again."""
+
+
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
+    """``role`` is one of ``LOOKS`` or has a rule in the style sheet."""
     made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setWordWrap(wrap)
-    if role:
-        made.setProperty("role", role)
+    _dress(made, role)
     return made
+
+
+def _dress(label: QLabel, role: str) -> None:
+    look = LOOKS.get(role)
+    if look is not None:
+        label.setFont(text_font(look.pixels, bold=look.bold))
+        label.setForegroundRole(look.colour)
+    elif role:
+        label.setProperty("role", role)
 
 
 def row(*items: QWidget | QLayout | int | None, spacing: int = GRID) -> QHBoxLayout:
@@ -102,7 +134,7 @@ class ElidedLabel(QLabel):
     def __init__(self, text: str = "", role: str = "") -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setProperty("role", role)
+        _dress(self, role)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.setMinimumWidth(48)
         self.set_full_text(text)

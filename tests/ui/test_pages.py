@@ -235,7 +235,8 @@ def test_new_colours_reach_every_zone_one_turn_at_a_time(
         qapp.processEvents()
     qapp.handled = None
     assert_never_blocked(handled, at_least=15)
-    for zone in (window.page.header, window.page.bar, window.start, window.page.meters.rates):
+    zones = (window.page.header, window.page.bar, window.start.invite, window.page.meters.rates)
+    for zone in zones:
         assert zone.styleSheet() == window.page.speech.styleSheet()
         assert DARK.surface in zone.styleSheet()
         assert zone.updatesEnabled()
