@@ -100,7 +100,9 @@ class SimulationResult:
         return self.far[arm][len(self.far[arm]) - len(self.near) :]
 
 
-def encode_stream(pcm: Pcm, layers: int = MAX_LAYERS, progress: Progress | None = None) -> EncodedStream:
+def encode_stream(
+    pcm: Pcm, layers: int = MAX_LAYERS, progress: Progress | None = None
+) -> EncodedStream:
     """Run the encoder over ``pcm`` in capture blocks and note when each event came out."""
     encoder = SpeechEncoder(layers=layers)
     events: list[tuple[float, PhonemeEvent]] = []

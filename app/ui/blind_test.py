@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QWidget
 
 from app.call_controls import CallControls
@@ -26,7 +27,7 @@ class BlindTest:
         self._page.set_blind(True)
         self.dialog = AbxDialog(call, self._folder(), self._window)
         self.dialog.finished.connect(self.close)
-        self.dialog.show()
+        QTimer.singleShot(0, self.dialog, self.dialog.show)  # making it was enough for a turn
 
     def close(self) -> None:
         dialog, self.dialog = self.dialog, None

@@ -100,10 +100,10 @@ class CallWindow(QMainWindow):
             page.left.connect(self.leave)
             bind_keys(page, {"Esc": self.leave})
         self.ended.left.connect(lambda: self.go(self.start))
-        self.page.abx_wanted.connect(lambda: self.blind.open(self.desk.call))
         # queued: the pressed button is painted first
         queued = Qt.ConnectionType.QueuedConnection
         self.page.header.settings.clicked.connect(self.open_settings, queued)
+        self.page.abx_wanted.connect(self.begin_blind_test, queued)
         bind_keys(
             self.page,
             {
@@ -178,6 +178,9 @@ class CallWindow(QMainWindow):
         self.desk.call = call
         self.page.attach(call)
         self.go(self.page)
+
+    def begin_blind_test(self) -> None:
+        self.blind.open(self.desk.call)
 
     def hang_up(self) -> None:
         if self.desk.call is not None:

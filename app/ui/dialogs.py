@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import QDialog, QLayout, QStackedWidget, QWidget
+
+from app.ui.turns import Turns, each
+
+DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 
 
 def open_dialog(dialog: QDialog, closed: Callable[[bool], object]) -> None:
@@ -16,10 +20,21 @@ def open_dialog(dialog: QDialog, closed: Callable[[bool], object]) -> None:
 
     def finished(result: int) -> None:
         closed(result == QDialog.DialogCode.Accepted)
-        dialog.deleteLater()
+        take_down(dialog)
 
     dialog.finished.connect(finished)
     QTimer.singleShot(0, dialog, dialog.open)
+
+
+def take_down(dialog: QDialog) -> None:
+    """Delete ``dialog``, each page in a turn of its own. What still goes on in it (timers, the
+    making of pages, a look at the devices) ends first, because it writes to them."""
+    for child in dialog.findChildren(QObject, options=DIRECT):
+        if not isinstance(child, QWidget | QLayout):
+            child.deleteLater()
+    stacks = dialog.findChildren(QStackedWidget)
+    pages = [page for stack in stacks for page in stack.findChildren(QWidget, options=DIRECT)]
+    Turns(dialog, each(part.deleteLater for part in (*pages, dialog)))
 
 
 def open_voice_lab(loudspeaker: str, parent: QWidget) -> None:

@@ -12,12 +12,12 @@ from PySide6.QtCore import QObject, QTimer
 _DONE = object()
 
 
-class Turns:
+class Turns(QObject):
     """``job`` does a piece of its work each time it is asked for its next value."""
 
     def __init__(self, owner: QObject, job: Iterator[object]) -> None:
         """Begins with the next turn; what ``owner`` does not live to see is left out."""
-        self._owner = owner
+        super().__init__(owner)
         self._job = job
         self._wait()
 
@@ -30,11 +30,13 @@ class Turns:
         self._job = iter(())
 
     def _wait(self) -> None:
-        QTimer.singleShot(0, self._owner, self._next)
+        QTimer.singleShot(0, self, self._next)
 
     def _next(self) -> None:
         if next(self._job, _DONE) is not _DONE:
             self._wait()
+        else:
+            self.deleteLater()
 
 
 def each(steps: Iterable[Callable[[], object]]) -> Iterator[object]:

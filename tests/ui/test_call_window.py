@@ -161,8 +161,10 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
 
     # a blind test hides what would give the arms away, and is saved with the recording
     qtbot.mouseClick(page.details.compare.abx, LEFT)
+    qtbot.waitUntil(lambda: window.blind.dialog is not None, timeout=SOON_MS)
     dialog = window.blind.dialog
     assert dialog is not None
+    qtbot.waitUntil(dialog.isVisible, timeout=SOON_MS)
     qtbot.waitUntil(lambda: "may be heard" in page.header.badge.text(), timeout=SOON_MS)
     dialog.count.setValue(4)
     qtbot.mouseClick(dialog.begin, LEFT)

@@ -6,12 +6,15 @@ import dataclasses
 import threading
 from collections.abc import Callable
 
+import pytest
 import shiboken6
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QApplication, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.settings import Settings
 from app.ui.preferences import Preferences
+from app.ui.settings_dialog import SettingsDialog
 from app.ui.turns import Turns, each
 from engine.errors import SottovoceError
 from tests.ui.conftest import MakeWindow
@@ -77,3 +80,27 @@ def test_a_job_in_turns_can_be_finished_stopped_or_outlived(qtbot: QtBot) -> Non
     shiboken6.delete(parent)
     qtbot.wait(50)
     assert (at_once, never, orphaned) == ([0, 1, 2, 3, 4], [], [])
+
+
+@pytest.mark.parametrize("turns", [0, 3, 1000], ids=["at once", "half made", "complete"])
+def test_a_dialog_that_is_closed_goes_page_by_page_whatever_goes_on_in_it(
+    make_window: MakeWindow, qapp: QApplication, qtbot: QtBot, turns: int
+) -> None:
+    window = make_window()
+    window.open_settings()
+    dialog = window.preferences._dialog
+    assert isinstance(dialog, SettingsDialog)
+    if turns == 1000:
+        dialog.complete()
+    for _turn in range(min(turns, 3)):
+        qapp.processEvents()
+    gone: list[str] = []
+    for page in dialog._pages.findChildren(QScrollArea):
+        page.destroyed.connect(lambda: gone.append("page"))
+    pages = len(dialog._pages.findChildren(QScrollArea))
+    dialog.destroyed.connect(lambda: gone.append("dialog"))
+    dialog.reject()
+    assert window.preferences._dialog is None
+    assert gone == []
+    qtbot.waitUntil(lambda: "dialog" in gone, timeout=5000)
+    assert gone[-1] == "dialog" and len(gone) == 1 + pages
