@@ -1,7 +1,8 @@
 """Push-to-talk by a key of the user's choice, held or toggled, anywhere in the window.
 
 An event filter on the application: it swallows the key while push-to-talk is on, except in text
-fields, and lets go of it when the window loses the keyboard.
+fields, and lets go of it when the window loses the keyboard. Without push-to-talk it is taken off:
+Qt would ask it about every event of every widget.
 """
 
 from __future__ import annotations
@@ -51,9 +52,6 @@ class TalkKey(QObject):
         self._toggles = False
         self._enabled = False
         self._open = False
-        application = QApplication.instance()
-        if application is not None:
-            application.installEventFilter(self)
 
     def configure(self, key_name: str, mode: str) -> None:
         """``mode`` is 'toggle'; anything else is 'hold'."""
@@ -61,9 +59,15 @@ class TalkKey(QObject):
         self._toggles = mode == "toggle"
 
     def enable(self, enabled: bool) -> None:
-        if enabled != self._enabled:
-            self._enabled = enabled
-            self._set(False)
+        application = QApplication.instance()
+        if enabled == self._enabled or application is None:
+            return
+        self._enabled = enabled
+        self._set(False)
+        if enabled:
+            application.installEventFilter(self)
+        else:
+            application.removeEventFilter(self)
 
     def _set(self, opened: bool) -> None:
         if opened != self._open:
@@ -77,8 +81,6 @@ class TalkKey(QObject):
         return held == self._with
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if not self._enabled:
-            return False
         kind = event.type()
         if kind == QEvent.Type.WindowDeactivate and watched is self._window and not self._toggles:
             self._set(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -93,6 +93,24 @@ def test_switched_off_it_swallows_nothing_and_closes(desk: Desk, qtbot: QtBot) -
     assert desk.said == [True, False]
     qtbot.keyClick(desk.button, Qt.Key.Key_Space)
     assert desk.clicks == 1
+
+
+def test_switched_off_it_is_asked_about_no_event(desk: Desk) -> None:
+    class Counting(TalkKey):
+        asked = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            self.asked += 1
+            return super().eventFilter(watched, event)
+
+    key = Counting(desk, desk.said.append)
+    counts = []
+    for on in (False, True, True, False):
+        key.enable(on)
+        before = key.asked
+        QApplication.sendEvent(desk.button, QEvent(QEvent.Type.User))
+        counts.append(key.asked - before)
+    assert counts == [0, 1, 1, 0]
 
 
 def test_a_key_that_is_none_becomes_the_space_bar() -> None:
