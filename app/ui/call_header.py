@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy
 
 from app.call_state import CallState
 from app.stats import CallStats
 from app.ui.buttons import IconButton
+from app.ui.still import Still
 from app.ui.theme import text_font, theme
 from app.ui.view_models import (
     Quality,
@@ -25,24 +26,21 @@ from app.ui.widgets import ElidedLabel, column, label, row, set_text
 LIVE = (CallState.ACTIVE, CallState.RECONNECTING)
 
 
-class Portrait(QWidget):
+class Portrait(Still):
     """A round picture with initials; its ring shows that the peer is talking."""
 
     def __init__(self, size: int = 44) -> None:
         super().__init__()
         self._letters, self._talking = "?", False
         self.setFixedSize(size, size)
-        theme().changed.connect(self.update)
 
     def show_person(self, name: str, talking: bool) -> None:
         if (initials(name), talking) != (self._letters, self._talking):
             self._letters, self._talking = initials(name), talking
-            self.update()
+            self.redraw()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         colours = theme().palette
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.accent if self._talking else colours.border))
         painter.drawEllipse(QRectF(self.rect()))
@@ -51,7 +49,6 @@ class Portrait(QWidget):
         painter.setPen(QColor(colours.text))
         painter.setFont(text_font(round(self.height() * 0.36), bold=True))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._letters)
-        painter.end()
 
 
 class QualityLight(QPushButton):

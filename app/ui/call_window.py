@@ -248,6 +248,7 @@ class CallWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
+        self.preferences.close()
         self.blind.close()
         self._sounds.stop()
         self.page.attach(None)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from app.stats import DELAY_STAGES, CallStats
 from app.ui.palette import DELAY_TINTS
+from app.ui.still import Still
 from app.ui.theme import theme
 from app.ui.view_models import ms_text, tr
 from app.ui.widgets import Card, label, row, set_text
@@ -78,24 +79,20 @@ class StackedBar(QWidget):
         painter.end()
 
 
-class Swatch(QWidget):
+class Swatch(Still):
     """A small square of one stage's colour."""
 
     def __init__(self, stage: int) -> None:
         super().__init__()
         self._stage = stage
         self.setFixedSize(12, 12)
-        theme().changed.connect(self.update)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         colours = theme().palette
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         tints = (*DELAY_TINTS[colours.dark], colours.second)
         painter.setBrush(QColor(tints[self._stage]))
         painter.drawRoundedRect(QRectF(0, 0, 12, 12), 3, 3)
-        painter.end()
 
 
 class DelayCard(Card):

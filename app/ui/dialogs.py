@@ -12,10 +12,11 @@ from app.ui.turns import Turns, each
 DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 
 
-def open_dialog(dialog: QDialog, closed: Callable[[bool], object]) -> None:
+def open_dialog(dialog: QDialog, closed: Callable[[bool], object], *, beside: bool = False) -> None:
     """Show ``dialog`` in a turn of its own (it was just made, and a call may be going on).
 
-    ``closed`` is told whether it was accepted.
+    ``closed`` is told whether it was accepted. ``beside``: the window can be used meanwhile; one
+    can hang up, and Qt need not tell each of its widgets that it is blocked.
     """
 
     def finished(result: int) -> None:
@@ -23,7 +24,7 @@ def open_dialog(dialog: QDialog, closed: Callable[[bool], object]) -> None:
         take_down(dialog)
 
     dialog.finished.connect(finished)
-    QTimer.singleShot(0, dialog, dialog.open)
+    QTimer.singleShot(0, dialog, dialog.show if beside else dialog.open)
 
 
 def take_down(dialog: QDialog) -> None:

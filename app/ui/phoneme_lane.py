@@ -16,6 +16,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, QStaticText
 
 from app.stats import EventMark
+from app.ui.still import clear_picture
 from app.ui.theme import ipa_font, theme
 from engine.events import TICK_MS
 from engine.phonemes import PHONEMES, SILENCE
@@ -27,7 +28,7 @@ PITCH_HIGH_HZ: Final = 400.0
 PITCH_GAP_PX: Final = 8.0  # a longer pause breaks the line of the pitch
 BOX_HEIGHT: Final = 30.0
 ROOM_PX: Final = 640  # for events to come: what was painted is moved every two seconds
-MOST_AT_ONCE: Final = 16  # events painted in one go: less than a millisecond
+MOST_AT_ONCE: Final = 8  # events painted in one go: less than a millisecond
 GLYPH_PX: Final = (16, 12)  # a symbol is smaller where its box is narrow
 
 
@@ -113,7 +114,7 @@ class LaneStrip:
         if old is None or self._x(end_ms) <= old.deviceIndependentSize().width():
             return
         by_px = math.ceil(self._x(end_ms) - old.deviceIndependentSize().width()) + ROOM_PX // 2
-        self._picture = _clear(old.deviceIndependentSize().toSize(), old.devicePixelRatio())
+        self._picture = clear_picture(old.deviceIndependentSize().toSize(), old.devicePixelRatio())
         painter = QPainter(self._picture)
         painter.drawPixmap(QPointF(-by_px, 0.0), old)
         painter.end()
@@ -140,7 +141,7 @@ class LaneStrip:
         self._left_ms = (math.floor(begins[-1] * PIXELS_PER_MS) - size.width()) / PIXELS_PER_MS
         seen = next(n for n, begin in enumerate(begins) if begin >= self._left_ms)
         seen = max(0, seen - 1)  # the one that is half out of it
-        self._picture = _clear(QSize(size.width() + ROOM_PX, size.height()), ratio)
+        self._picture = clear_picture(QSize(size.width() + ROOM_PX, size.height()), ratio)
         self._pitch, self._free_ms = None, -math.inf
         return events[seen:], begins[seen:]
 
@@ -220,13 +221,6 @@ def symbol(ipa: str, pixels: int) -> QStaticText:
 def symbols_laid_out() -> Iterator[QStaticText]:
     """Every symbol in every size, one at a time, before they are needed."""
     return (symbol(ipa, pixels) for pixels in GLYPH_PX for ipa in PHONEMES)
-
-
-def _clear(size: QSize, ratio: float) -> QPixmap:
-    made = QPixmap(size * ratio)
-    made.setDevicePixelRatio(ratio)
-    made.fill(Qt.GlobalColor.transparent)
-    return made
 
 
 def _pitch_y(f0_hz: float, box_top: float) -> float:

@@ -81,21 +81,31 @@ class Preferences(QObject):
     def edit(self, window: QWidget, call: CallNow) -> None:
         """The settings dialog; other devices and processing are used at once in a call."""
         if self._dialog is None:
-            self._open(SettingsDialog(self.settings, window), call)
+            self._open(SettingsDialog(self.settings, window), call, beside=True)
+        else:
+            self._dialog.raise_()
+            self._dialog.activateWindow()
 
     def check_sound(self, window: QWidget, call: CallNow) -> None:
         """The set-up wizard."""
         if self._dialog is None:
             self._open(SetupWizard(self.settings, window), call)
 
-    def _open(self, dialog: SettingsDialog | SetupWizard, call: CallNow) -> None:
+    def _open(
+        self, dialog: SettingsDialog | SetupWizard, call: CallNow, *, beside: bool = False
+    ) -> None:
         def closed(accepted: bool) -> None:
             self._dialog = None
             if accepted:
-                self.apply(dialog.settings(), call())
+                self.apply(dialog.applied_to(self.settings), call())
 
         self._dialog = dialog
-        open_dialog(dialog, closed)
+        open_dialog(dialog, closed, beside=beside)
+
+    def close(self) -> None:
+        """The window closes, and nothing that was chosen is used."""
+        if self._dialog is not None:
+            self._dialog.reject()
 
     def apply(self, new: Settings, call: CallControls | None) -> None:
         """Change to ``new``, and tell the call what concerns it."""

@@ -1,4 +1,4 @@
-"""The settings as a dialog: sound, talking, network, looks. ``settings()`` is what was chosen."""
+"""The settings as a dialog: sound, talking, network, looks; it lies beside a call."""
 
 from __future__ import annotations
 
@@ -61,14 +61,16 @@ class SettingsDialog(QDialog):
         self._making = Turns(self, self._make())  # a call may be going on
 
     def _make(self) -> Iterator[None]:
-        """Every page, a field at a time."""
+        """Every page, a field at a time; a choice takes as long as all others."""
         pages = (self._you, self._sound, self._network)
         for items in pages:
             page = FormPage()
             self._pages.addWidget(scrolling(page))
             self._open(self.tabs.current())
+            yield
             for item in items():
-                page.add(item)
+                if item is not None:
+                    page.add(item)
                 yield
         DevicesList(self).found.connect(self._devices_found)
 
@@ -80,12 +82,13 @@ class SettingsDialog(QDialog):
         """Now, or as soon as its page is there."""
         self._pages.setCurrentIndex(list(self.tabs.buttons).index(tab))
 
-    def _you(self) -> Iterator[Item]:
+    def _you(self) -> Iterator[Item | None]:
         old = self._old
         self.name = QLineEdit(old.name)
         self.name.setMaxLength(MAX_NAME_LENGTH)
         yield field(tr("Your name"), self.name)
         self.language = Choice([("", tr("As the system")), *languages().items()], old.language)
+        yield None
         self.theme = Choice(
             [("system", tr("As the system")), ("light", tr("Light")), ("dark", tr("Dark"))],
             old.theme,
@@ -171,12 +174,12 @@ class SettingsDialog(QDialog):
         self.microphone.set_choices(device_choices(names.inputs), self.microphone.key())
         self.loudspeaker.set_choices(device_choices(names.outputs), self.loudspeaker.key())
 
-    def settings(self) -> Settings:
-        """The old settings with what was chosen here."""
+    def applied_to(self, settings: Settings) -> Settings:
+        """``settings`` (a call may have changed them meanwhile) with what was chosen here."""
         self.complete()
         key = self.key.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
         return dataclasses.replace(
-            self._old,
+            settings,
             name=clean_name(self.name.text()),
             language=self.language.key(),
             theme=self.theme.key(),

@@ -207,9 +207,10 @@ class SetupWizard(QDialog):
 
         self._tasks.add(self._pool.submit(speak_again, self._taken), done, failed)
 
-    def settings(self) -> Settings:
+    def applied_to(self, settings: Settings) -> Settings:
+        """``settings`` with what was chosen here."""
         return dataclasses.replace(
-            self._old,
+            settings,
             name=clean_name(self.name.text()),
             input_device=self.microphone.key(),
             output_device=self.loudspeaker.key(),

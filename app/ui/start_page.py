@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, SignalInstance
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.settings import MAX_NAME_LENGTH, Settings, clean_name
@@ -28,6 +29,7 @@ class StartPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._settings = Settings()
         logo = QLabel()
         logo.setPixmap(pixmap("sottovoce", "#0A756F", 56, 2.0))
         logo.setAccessibleName(tr("Sottovoce"))
@@ -102,6 +104,18 @@ class StartPage(QWidget):
         return button
 
     def show_settings(self, settings: Settings) -> None:
+        """At once, or as soon as the page is shown: a call may be going on."""
+        self._settings = settings
+        if self.isVisible():
+            self._refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        settings = self._settings
         if not self.name.hasFocus():
             self.name.setText(settings.name)
         while (item := self._peers.takeAt(0)) is not None:

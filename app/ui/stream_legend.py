@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QFontMetrics, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QBrush, QColor, QFontMetrics, QPainter, QPen
 
+from app.ui.still import Still
 from app.ui.theme import text_font, theme
 from app.ui.view_models import tr
 
 
-class StreamLegend(QWidget):
+class StreamLegend(Still):
     """What the three kinds of boxes mean."""
 
     def __init__(self) -> None:
@@ -22,7 +22,6 @@ class StreamLegend(QWidget):
             tr("Legend: filled boxes were heard, hatched ones concealed, dashed ones are missing")
         )
         self._font = text_font(12)
-        theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(self._font)
@@ -31,10 +30,8 @@ class StreamLegend(QWidget):
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         colours = theme().palette
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font)
         metrics = painter.fontMetrics()
         x = self.width() - sum(
@@ -58,4 +55,3 @@ class StreamLegend(QWidget):
                 QRectF(x + 20, 0, width + 4, self.height()), Qt.AlignmentFlag.AlignVCenter, word
             )
             x += width + 34
-        painter.end()

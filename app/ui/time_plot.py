@@ -10,7 +10,6 @@ dotted ones thin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +28,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.ui.history import SECONDS
+from app.ui.still import Still, clear_picture
 from app.ui.theme import text_font, theme
 from app.ui.view_models import tr
 from app.ui.widgets import label
@@ -133,9 +133,7 @@ class TimePlot(QWidget):
     def _drawn_ground(self) -> QPixmap:
         """The lines and captions behind the curves."""
         colours, area = theme().palette, self._area()
-        picture = QPixmap(self.size() * self.devicePixelRatioF())
-        picture.setDevicePixelRatio(self.devicePixelRatioF())
-        picture.fill(Qt.GlobalColor.transparent)
+        picture = clear_picture(self.size(), self.devicePixelRatioF())
         painter = QPainter(picture)
         painter.setFont(text_font(11))
         rim, ink = QColor(colours.border), QColor(colours.muted)
@@ -178,35 +176,18 @@ def _captions() -> Ticks:
     return ((-60.0, tr("−60 s")), (-30.0, tr("−30 s")), (-2.0, tr("now")))
 
 
-@lru_cache(maxsize=32)
-def _line_sample(colour: str, dashed: bool, ratio: float) -> QPixmap:
-    size = QSize(20, 12)
-    picture = QPixmap(size * ratio)
-    picture.setDevicePixelRatio(ratio)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    style = Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine
-    painter.setPen(QPen(QColor(colour), 2.0, style))
-    painter.drawLine(QPointF(1.0, 6.0), QPointF(19.0, 6.0))
-    painter.end()
-    return picture
-
-
-class LineSample(QWidget):
+class LineSample(Still):
     """A short stretch of a curve's line, for a legend."""
 
     def __init__(self, colour: str, *, dashed: bool = False) -> None:
         super().__init__()
         self._colour, self._dashed = colour, dashed
         self.setFixedSize(20, 12)
-        theme().changed.connect(self.update)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        ink = getattr(theme().palette, self._colour)
-        painter = QPainter(self)
-        painter.drawPixmap(0, 0, _line_sample(ink, self._dashed, self.devicePixelRatioF()))
-        painter.end()
+    def draw(self, painter: QPainter) -> None:
+        style = Qt.PenStyle.DotLine if self._dashed else Qt.PenStyle.SolidLine
+        painter.setPen(QPen(QColor(getattr(theme().palette, self._colour)), 2.0, style))
+        painter.drawLine(QPointF(1.0, 6.0), QPointF(19.0, 6.0))
 
 
 def figure(text: str = "–") -> QLabel:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.audio import AudioPort, FilePort, NullPort
@@ -170,15 +169,14 @@ def test_devices_are_changed_unplugged_and_replugged_in_the_call(
     with called(qtbot, window, mine, theirs):
 
         def choose_headset() -> None:
-            dialog = QApplication.activeModalWidget()
-            assert isinstance(dialog, SettingsDialog)
+            (dialog,) = window.findChildren(SettingsDialog)
             dialog.complete()
             dialog.microphone.set_choices([("", "default"), ("Headset", "Headset")], "Headset")
             dialog.theme.setCurrentIndex(dialog.theme.findData("dark"))
             dialog.accept()
 
         qtbot.mouseClick(window.page.header.settings, LEFT)
-        qtbot.waitUntil(lambda: QApplication.activeModalWidget() is not None, timeout=SOON_MS)
+        qtbot.waitUntil(lambda: bool(window.findChildren(SettingsDialog)), timeout=SOON_MS)
         choose_headset()
         assert [settings.input_device for settings in opened] == ["Headset"]
         assert window.settings.input_device == "Headset"

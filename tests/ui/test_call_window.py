@@ -151,9 +151,9 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     qtbot.waitUntil(lambda: bool(mine.stats().recording_path), timeout=PATIENCE_MS)
 
     qtbot.mouseClick(page.header.settings, LEFT)
-    qtbot.waitUntil(lambda: QApplication.activeModalWidget() is not None, timeout=SOON_MS)
-    settings = QApplication.activeModalWidget()
-    assert isinstance(settings, SettingsDialog)
+    qtbot.waitUntil(lambda: bool(window.findChildren(SettingsDialog)), timeout=SOON_MS)
+    (settings,) = window.findChildren(SettingsDialog)
+    qtbot.waitUntil(settings.isVisible, timeout=SOON_MS)
     for tab in ("sound", "network"):
         qtbot.mouseClick(settings.tabs.buttons[tab], LEFT)
         qtbot.wait(200)

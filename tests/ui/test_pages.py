@@ -124,12 +124,12 @@ def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None
         name="Ada", input_device="A headset that is away", turn_servers=("turn:a:b@c:1",)
     )
     dialog = SettingsDialog(old, window)
-    assert dialog.settings() == old
+    assert dialog.applied_to(old) == old
     dialog.mode.setCurrentIndex(dialog.mode.findData("toggle"))
     dialog.name.setText("  Grace\u202e ")
     dialog.stun.setPlainText("stun:one:1\n\n stun:two:2 ")
     dialog.theme.setCurrentIndex(dialog.theme.findData("dark"))
-    chosen = dialog.settings()
+    chosen = dialog.applied_to(old)
     assert (chosen.name, chosen.push_to_talk, chosen.theme) == ("Grace", "toggle", "dark")
     assert chosen.stun_servers == ("stun:one:1", "stun:two:2")
     window.preferences.change(chosen)
@@ -157,7 +157,7 @@ def test_the_wizard_checks_the_level_and_plays_back(make_window: MakeWindow, qtb
     qtbot.mouseClick(wizard.plain, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ports[-1].queued_ms() > 0, timeout=5000)
     qtbot.mouseClick(wizard.next, Qt.MouseButton.LeftButton)
-    assert wizard.settings().wizard_done
+    assert wizard.applied_to(Settings()).wizard_done
 
 
 def test_the_voice_lab_says_what_is_missing(
@@ -198,9 +198,9 @@ def test_the_first_run_is_done_by_keyboard_alone(make_window: MakeWindow, qtbot:
     for _step in range(3):
         qtbot.keyClick(QApplication.focusWidget() or wizard, Qt.Key.Key_Return)
     assert not wizard.isVisible()
-    assert wizard.settings().name == "Grace"
-    assert wizard.settings().wizard_done
-    window.preferences.apply(wizard.settings(), None)
+    assert wizard.applied_to(Settings()).name == "Grace"
+    assert wizard.applied_to(Settings()).wizard_done
+    window.preferences.apply(wizard.applied_to(Settings()), None)
     assert window.start.name.text() == "Grace"
 
 

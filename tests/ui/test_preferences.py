@@ -82,6 +82,35 @@ def test_a_job_in_turns_can_be_finished_stopped_or_outlived(qtbot: QtBot) -> Non
     assert (at_once, never, orphaned) == ([0, 1, 2, 3, 4], [], [])
 
 
+def test_settings_lie_beside_the_window_and_leave_what_changed_meanwhile(
+    make_window: MakeWindow, qtbot: QtBot
+) -> None:
+    window = make_window()
+    window.go(window.page)
+    window.page.header.settings.click()
+    qtbot.waitUntil(lambda: bool(window.findChildren(SettingsDialog)))
+    (dialog,) = window.findChildren(SettingsDialog)
+    qtbot.waitUntil(dialog.isVisible)
+    assert not dialog.isModal()  # one can hang up
+    window.open_settings()
+    assert window.findChildren(SettingsDialog) == [dialog]
+    window.preferences.remember_peer("Bo")
+    dialog.complete()
+    dialog.noise.setChecked(not window.settings.noise_suppression)
+    dialog.accept()
+    assert window.settings.recent_peers == ("Bo",)
+    assert window.settings.noise_suppression == dialog.noise.isChecked()
+
+    before = window.settings
+    window.open_settings()
+    dialog = window.preferences._dialog
+    dialog.complete()
+    dialog.name.setText("Grace")
+    window.close()
+    assert not dialog.isVisible()
+    assert window.settings == before
+
+
 @pytest.mark.parametrize("turns", [0, 3, 1000], ids=["at once", "half made", "complete"])
 def test_a_dialog_that_is_closed_goes_page_by_page_whatever_goes_on_in_it(
     make_window: MakeWindow, qapp: QApplication, qtbot: QtBot, turns: int
