@@ -80,6 +80,9 @@ class Script:
     def chat(self) -> tuple[ChatLine, ...]:
         return ()
 
+    def impairment(self) -> None:
+        return None
+
     def stats(self) -> CallStats:
         draw = self._rng.random
 
