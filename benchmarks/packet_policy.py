@@ -12,7 +12,7 @@ import argparse
 import heapq
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -33,6 +33,7 @@ from transport.policy import (
     DEFAULT_CEILING_BPS,
     HEADER_BYTES,
     RECOGNISER_LAG_MS,
+    PacketPlan,
     plan_packets,
 )
 from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
@@ -262,7 +263,7 @@ def plot(path: Path, ceiling_bps: float) -> None:
 
     losses = np.linspace(0.0, 0.6, 61)
     bursts_ms = np.linspace(0.0, 1000.0, 51)
-    views = {
+    views: dict[str, Callable[[PacketPlan], float]] = {
         "longest wait of an event (ms)": lambda p: p.age_ms,
         "from first to last copy (ms)": lambda p: max(p.reach_ms, (p.copies - 1) * p.interval_ms),
         "packets that carry an event's first code": lambda p: p.code_sendings[0],
@@ -274,7 +275,7 @@ def plot(path: Path, ceiling_bps: float) -> None:
     ]
     figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
     for axis, (title, view) in zip(axes.flat, views.items(), strict=True):
-        grid = np.array([[view(plan) for plan in row] for row in plans], float)
+        grid = np.array([[view(plan) for plan in row] for row in plans])
         image = axis.pcolormesh(losses * 100, bursts_ms, grid, shading="nearest")
         axis.set(title=title, xlabel="packets lost (%)", ylabel="mean burst (ms)")
         figure.colorbar(image, ax=axis)
