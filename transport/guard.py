@@ -12,11 +12,19 @@ from struct import unpack_from
 from typing import Any
 
 from aiortc import rtcsctptransport
-from aiortc.rtcsctptransport import RTCSctpTransport
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    RTCSctpTransport,
+)
 
-MAX_DATAGRAM_BYTES = 1500  # an Ethernet frame; nothing this program sends comes near
+from transport.ice import MAX_DATAGRAM_BYTES
+
+SCTP_HEADER_BYTES = 12
 MAX_SCTP_PARAMS = 64  # an honest INIT carries two
-MAX_GAP_NUMBERS = 4096  # acknowledged out of order; the queue of control messages holds 64
+MAX_CHUNKS = 8  # in a packet, where an honest peer sends one; each may be answered by a packet
+MAX_GAP_NUMBERS = 512  # acknowledged out of order; the queue of control messages holds 64
+WHOLE_MESSAGE = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
 CONTROL_STREAM = 0  # the one negotiated data channel
 MAX_WAITING_CHUNKS = 128  # messages held back until an earlier one arrives
 
@@ -57,6 +65,17 @@ def harden_sctp() -> None:
     module.SCTP_MAX_ASSOCIATION_RETRANS = SCTP_MAX_RETRANS
 
 
+def _too_many_chunks(packet: bytes) -> bool:
+    """Whether an SCTP packet has more than MAX_CHUNKS, by the lengths that they declare."""
+    at = SCTP_HEADER_BYTES
+    for _ in range(MAX_CHUNKS):
+        if at + 4 > len(packet):
+            return False
+        length = unpack_from("!H", packet, at + 2)[0]
+        at += max(length + (-length % 4), 4)
+    return at < len(packet)
+
+
 def _acknowledged(sack: Any) -> int:
     """How many numbers a SACK's gaps name. aiortc lists every one of them: 300 gaps of 65 536
     are a gigabyte."""
@@ -75,7 +94,7 @@ class GuardedSctpTransport(RTCSctpTransport):
         self.dropped: Counter[str] = Counter()
 
     async def _handle_data(self, data: bytes) -> None:
-        if len(data) > MAX_DATAGRAM_BYTES:
+        if len(data) > MAX_DATAGRAM_BYTES or _too_many_chunks(data):
             self.dropped["oversize"] += 1
             return
         try:
@@ -89,20 +108,53 @@ class GuardedSctpTransport(RTCSctpTransport):
         if isinstance(chunk, rtcsctptransport.ForwardTsnChunk | rtcsctptransport.ReconfigChunk):
             # nothing here is partially reliable or reset, so an honest peer sends neither
             self.dropped["chunk"] += 1
-            return
-        if isinstance(chunk, rtcsctptransport.SackChunk) and _acknowledged(chunk) > MAX_GAP_NUMBERS:
+        elif isinstance(chunk, rtcsctptransport.InitChunk):
+            await self._receive_init(chunk)
+        elif (
+            isinstance(chunk, rtcsctptransport.SackChunk) and _acknowledged(chunk) > MAX_GAP_NUMBERS
+        ):
             self.dropped["sack"] += 1
+        else:
+            await super()._receive_chunk(chunk)
+
+    async def _receive_init(self, chunk: Any) -> None:
+        """A copy of the INIT that arrives late must not take back what was received since: aiortc
+        would wait for ever for messages that the far end knows to be delivered (RFC 9260, 5.2.2).
+        """
+        if self._association_state == self.State.ESTABLISHED:
+            self.dropped["init"] += 1
             return
+        received = self._last_received_tsn
+        again = chunk.initiate_tag == self._remote_verification_tag
         await super()._receive_chunk(chunk)
+        if again and received is not None:
+            self._last_received_tsn = received
 
     async def _receive_data_chunk(self, chunk: Any) -> None:
-        stream = self._inbound_streams.get(CONTROL_STREAM)
-        waiting = len(self._sack_misordered) + (len(stream.reassembly) if stream else 0)
-        awaited = chunk.tsn == rtcsctptransport.tsn_plus_one(self._last_received_tsn or 0)
-        if chunk.stream_id != CONTROL_STREAM or (waiting >= MAX_WAITING_CHUNKS and not awaited):
+        """Only whole messages of the one channel, and no more of them out of order than fit.
+
+        A chunk that is refused is not acknowledged either. The one that others wait for is taken
+        however many those are, because it sets them free.
+        """
+        if chunk.stream_id != CONTROL_STREAM:
             self.dropped["stream"] += 1
-            return
-        await super()._receive_data_chunk(chunk)
+        elif chunk.flags & WHOLE_MESSAGE != WHOLE_MESSAGE:
+            self.dropped["fragment"] += 1  # MAX_CONTROL_BYTES fit into one chunk
+        elif self._waiting_chunks() >= MAX_WAITING_CHUNKS and not self._is_awaited(chunk):
+            self.dropped["waiting"] += 1
+        else:
+            await super()._receive_data_chunk(chunk)
+
+    def _waiting_chunks(self) -> int:
+        stream = self._inbound_streams.get(CONTROL_STREAM)
+        return max(len(self._sack_misordered), len(stream.reassembly) if stream else 0)
+
+    def _is_awaited(self, chunk: Any) -> bool:
+        stream = self._inbound_streams.get(CONTROL_STREAM)
+        return bool(
+            chunk.tsn == rtcsctptransport.tsn_plus_one(self._last_received_tsn or 0)
+            and chunk.stream_seq == (stream.sequence_number if stream else 0)
+        )
 
     async def _data_channel_receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         if pp_id == rtcsctptransport.WEBRTC_DCEP:
