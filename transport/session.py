@@ -9,6 +9,7 @@ their own only when no media packet leaves in time.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transport.bucket import TokenBucket
@@ -28,17 +29,8 @@ from transport.rtcp import (
     pack_reports,
     parse_rtcp,
 )
-from transport.rtp import (
-    ARMS,
-    CLOCK_RATES,
-    MAX_PAYLOAD_BYTES,
-    PAYLOAD_TYPES,
-    ReplayWindow,
-    RtpPacket,
-    SequenceUnwrapper,
-    pack_rtp,
-    parse_rtp,
-)
+from transport.rtp import ARMS, MAX_PAYLOAD_BYTES, PAYLOAD_TYPES, parse_rtp
+from transport.streams import InboundStream, OutboundStream
 
 UDP_HEADER_BYTES = 8
 IPV4_HEADER_BYTES = 20
@@ -54,8 +46,8 @@ DULL_EVERY_MS = 4_000.0  # how often one that changes nothing rides on media tha
 PROBE_AFTER_MS = 2_200.0  # nothing heard for so long: ask whether the far end lives
 PROBE_INTERVAL_MS = 225.0
 
-ARM_PACKETS_PER_S = 150.0  # 20 ms Opus with copies; anything above is a flood
-ARM_PACKET_BURST = 150.0
+RTCP_PER_S = 40.0  # probes, answers and reports stay below ten
+RTCP_BURST = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,49 +59,16 @@ class SessionKeys:
     sequence_numbers: tuple[int, int] = (0, 0)
 
 
-class _Sending:
-    def __init__(self, arm: str, ssrc: int, sequence_number: int) -> None:
-        self.payload_type = PAYLOAD_TYPES[arm]
-        self.ssrc = ssrc
-        self.sequence_number = sequence_number
-        self.timestamp = 0
-        self.packets = self.payload_bytes = self.wire_bytes = 0
-        self.packets_at_report = 0
-
-
-class _Receiving:
-    def __init__(self, arm: str) -> None:
-        self.clock_rate = CLOCK_RATES[arm]
-        self.bucket = TokenBucket(ARM_PACKETS_PER_S, ARM_PACKET_BURST)
-        self.ssrc: int | None = None
-        self.stream = 0
-        self.unwrapper = SequenceUnwrapper()
-        self.replays = ReplayWindow()
-        self.first: int | None = None
-        self.packets = self.payload_bytes = self.wire_bytes = 0
-        self.newest_timestamp = 0
-        self.newest_ms: float | None = None
-        self.jitter = 0.0  # timestamp units, RFC 3550 section 6.4.1
-        self.expected_before = self.received_before = 0
-        self.fraction_lost = 0.0
-        self.remote_fraction_lost = 0.0
-        self.packets_at_report = 0
-
-    def measure_jitter(self, timestamp: int, now_ms: float) -> None:
-        """RFC 3550, section 6.4.1, over packets with newer media than any before: a packet of
-        nothing but repeated events has an old timestamp however well it travelled."""
-        newer = timestamp - self.newest_timestamp & 0xFFFFFFFF
-        if self.newest_ms is not None:
-            if not 0 < newer < 0x80000000:
-                return
-            change = abs((now_ms - self.newest_ms) * self.clock_rate / 1000.0 - newer)
-            self.jitter += (change - self.jitter) / 16.0
-        self.newest_timestamp, self.newest_ms = timestamp, now_ms
-
-    @property
-    def expected(self) -> int:
-        highest = self.unwrapper.highest
-        return 0 if highest is None or self.first is None else highest - self.first + 1
+def _share_wire_bytes(
+    streams: Mapping[str, OutboundStream] | Mapping[str, InboundStream], size: int
+) -> None:
+    """Spread an RTCP packet's wire bytes over the arms that were active since the last one."""
+    active = [s for s in streams.values() if s.packets > s.packets_at_report]
+    active = active or [streams["phonemes"]]
+    for number, stream in enumerate(active):
+        stream.wire_bytes += size // len(active) + (number < size % len(active))
+    for stream in streams.values():
+        stream.packets_at_report = stream.packets
 
 
 class RtpSession:
@@ -122,10 +81,11 @@ class RtpSession:
         self.ip_header_bytes = ip_header_bytes
         arms = tuple(PAYLOAD_TYPES)
         self._sending = {
-            arm: _Sending(arm, ssrc, number)
+            arm: OutboundStream(arm, ssrc, number)
             for arm, ssrc, number in zip(arms, keys.ssrcs, keys.sequence_numbers, strict=True)
         }
-        self._receiving = {arm: _Receiving(arm) for arm in arms}
+        self._receiving = {arm: InboundStream(arm) for arm in arms}
+        self._rtcp_bucket = TokenBucket(RTCP_PER_S, RTCP_BURST)
         self._ssrc = keys.ssrcs[0]
         self.dropped: Counter[str] = Counter()
         self.round_trip_ms: float | None = None
@@ -165,20 +125,7 @@ class RtpSession:
             report = self._take_report(now_ms)
         else:  # the far end hears that this end is there
             self._report_due_ms = max(self._report_due_ms, now_ms + REPORT_WAIT_MS)
-        data = pack_rtp(
-            RtpPacket(
-                sending.payload_type,
-                sending.sequence_number,
-                timestamp,
-                sending.ssrc,
-                payload,
-                report,
-            )
-        )
-        sending.sequence_number = sending.sequence_number + 1 & 0xFFFF
-        sending.timestamp = timestamp
-        sending.packets += 1
-        sending.payload_bytes += len(payload)
+        data = sending.pack(timestamp, payload, report)
         sending.wire_bytes += len(data) + self.packet_overhead_bytes
         return data
 
@@ -247,29 +194,13 @@ class RtpSession:
     def _pack_reports(self, now_ms: float) -> bytes:
         blocks = []
         for receiving in self._receiving.values():
-            if receiving.ssrc is None or receiving.unwrapper.highest is None:
+            if not receiving.packets:
                 continue
-            expected = receiving.expected - receiving.expected_before
-            received = receiving.packets - receiving.received_before
-            receiving.expected_before = receiving.expected
-            receiving.received_before = receiving.packets
-            if expected > 0:
-                receiving.fraction_lost = max(expected - received, 0) / expected
             last, delay = 0, 0
             if self._heard_ntp is not None:
                 last = ntp_middle(self._heard_ntp[0])
                 delay = round((now_ms - self._heard_ntp[1]) * NTP_UNITS_PER_MS)
-            blocks.append(
-                ReportBlock(
-                    receiving.ssrc,
-                    min(int(receiving.fraction_lost * 256), 255),
-                    receiving.expected - receiving.packets,
-                    receiving.unwrapper.highest,
-                    int(receiving.jitter),
-                    last,
-                    max(delay, 0),
-                )
-            )
+            blocks.append(receiving.report_block(last, max(delay, 0)))
         sender = None
         packets = sum(sending.packets for sending in self._sending.values())
         if packets:
@@ -281,14 +212,7 @@ class RtpSession:
         return pack_reports(self._ssrc, tuple(blocks), sender)
 
     def _count_rtcp(self, data: bytes) -> bytes:
-        """Spread an RTCP packet's wire bytes over the arms that were active since the last one."""
-        size = len(data) + self.rtcp_overhead_bytes
-        active = [s for s in self._sending.values() if s.packets > s.packets_at_report]
-        active = active or [self._sending["phonemes"]]
-        for number, sending in enumerate(active):
-            sending.wire_bytes += size // len(active) + (number < size % len(active))
-        for sending in self._sending.values():
-            sending.packets_at_report = sending.packets
+        _share_wire_bytes(self._sending, len(data) + self.rtcp_overhead_bytes)
         return data
 
     # receiving
@@ -301,46 +225,26 @@ class RtpSession:
             return None
         arm = ARMS[packet.payload_type]
         receiving = self._receiving[arm]
-        if not receiving.bucket.allow(now_ms):
-            self.dropped["flood"] += 1
-            return None
-        if receiving.ssrc != packet.ssrc:
-            if receiving.ssrc is not None:
-                receiving.unwrapper.restart()
-                receiving.newest_ms = None
-                receiving.stream += 1
-            receiving.ssrc = packet.ssrc
-        number = receiving.unwrapper.unwrap(packet.sequence_number)
+        wire_bytes = len(data) + self.packet_overhead_bytes
+        number = receiving.accept(packet, wire_bytes, now_ms, self.dropped)
         if number is None:
-            self.dropped["sequence"] += 1
-            return None
-        receiving.wire_bytes += len(data) + self.packet_overhead_bytes
-        if not receiving.replays.first_time(number):
-            self.dropped["replay"] += 1
             return None
         self.last_heard_ms = now_ms
-        receiving.first = number if receiving.first is None else min(receiving.first, number)
-        receiving.packets += 1
-        receiving.payload_bytes += len(packet.payload)
-        receiving.measure_jitter(packet.timestamp, now_ms)
         if packet.report is not None:
             self._reports.append(packet.report)
         return MediaPacket(arm, number, packet.timestamp, packet.payload, now_ms, receiving.stream)
 
     def on_rtcp(self, data: bytes, now_ms: float) -> Rtcp | None:
         """An RTCP packet from the far end; None (counted) when it makes no sense."""
+        if not self._rtcp_bucket.allow(now_ms):
+            self.dropped["flood"] += 1
+            return None
         rtcp = parse_rtcp(data)
         if rtcp is None:
             self.dropped["malformed"] += 1
             return None
         self.last_heard_ms = now_ms
-        size = len(data) + self.rtcp_overhead_bytes
-        active = [r for r in self._receiving.values() if r.packets > r.packets_at_report]
-        active = active or [self._receiving["phonemes"]]
-        for number, receiving in enumerate(active):
-            receiving.wire_bytes += size // len(active) + (number < size % len(active))
-        for receiving in self._receiving.values():
-            receiving.packets_at_report = receiving.packets
+        _share_wire_bytes(self._receiving, len(data) + self.rtcp_overhead_bytes)
         if rtcp.ntp is not None:
             self._heard_ntp = (rtcp.ntp, now_ms)
         for block in rtcp.blocks:
@@ -390,7 +294,7 @@ class RtpSession:
         return ArmStats(
             packets_sent=sending.packets,
             packets_received=receiving.packets,
-            packets_lost=max(receiving.expected - receiving.packets, 0),
+            packets_lost=receiving.packets_lost,
             payload_bytes_sent=sending.payload_bytes,
             payload_bytes_received=receiving.payload_bytes,
             wire_bytes_sent=sending.wire_bytes,
