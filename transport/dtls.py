@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,6 +24,8 @@ from pylibsrtp import Policy
 
 from transport.datagrams import MAX_SOURCES, DatagramPort, source_of
 from transport.identity import Identity, fingerprint_of
+
+log = logging.getLogger(__name__)
 
 RECORD_REPEAT_S = 0.12
 FLIGHT_FIRST_S = 0.3
@@ -70,6 +74,24 @@ class PinnedDtls(RTCDtlsTransport):
         self._repeats = 0
         self._handshake_sent = False
         self._settled = False  # something only a finished handshake can have sent was received
+        self.dropped: Counter[str] = Counter()
+
+    @property
+    def heard_goodbye(self) -> bool:
+        """Whether the far end closed DTLS, which neither a crash nor a bad link can do for it."""
+        connection: Any = self._ssl
+        return connection is not None and bool(connection.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
+
+    async def _recv_next(self) -> None:
+        """One datagram. What goes wrong with it costs that datagram and not the call."""
+        try:
+            await super()._recv_next()
+        except (ConnectionError, SSL.Error):
+            raise  # the end, or the handshake's
+        except Exception:
+            if not self.dropped["unexpected"]:
+                log.warning("a datagram could not be handled", exc_info=True)
+            self.dropped["unexpected"] += 1
 
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         connection: Any = self._ssl

@@ -11,9 +11,9 @@ import asyncio
 import ipaddress
 import struct
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aioice import Candidate, Connection, TransportPolicy, stun
@@ -25,9 +25,11 @@ from engine.errors import SottovoceError
 from transport.bucket import TokenBucket
 from transport.description import MAX_CANDIDATES, CandidateAddress, Role, usable
 
-MAX_DATAGRAM_BYTES = 1500
+MAX_DATAGRAM_BYTES = 1500  # an Ethernet frame; nothing this program sends comes near
 MAX_QUEUED = 256  # datagrams waiting to be read; more are dropped
 DATAGRAMS_PER_S = 2000.0  # both arms with copies stay below 200
+MAX_REMOTE_CANDIDATES = 3 * MAX_CANDIDATES  # each address a check comes from is another one
+MAX_PAST_CONNECTIONS = 64
 GATHER_TIMEOUT_S = 4
 LOOPBACK = "127.0.0.1"
 
@@ -99,12 +101,24 @@ class IceSettings:
         return arguments
 
 
+@dataclass
+class IceHistory:
+    """What one connection leaves to those that take its place."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    """UDP port by local address, to be used again where it is still free."""
+    past: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_PAST_CONNECTIONS))
+    """Tie-breakers of the far end's connections that are over; drops the oldest. Their checks are
+    still signed rightly, so that one held back by the network or somebody on the way would make
+    a new connection look abandoned."""
+
+
 class IceConnection(Connection):
     """aioice's connection with fixed ports, a guarded queue, and an eye on the peer.
 
-    ``ports``: the port to use on each local address where it is still free. ``on_restart`` is
-    called when, after ICE completed, an authenticated check arrives from a connection of the far
-    end that is not the one ICE completed with: the far end has begun anew.
+    ``on_restart`` is called when, after ICE completed, an authenticated check arrives from a
+    connection of the far end that is neither the one ICE completed with nor an earlier one: the
+    far end has begun anew.
     """
 
     def __init__(
@@ -112,7 +126,7 @@ class IceConnection(Connection):
         role: Role,
         credentials: tuple[str, str],
         settings: IceSettings,
-        ports: dict[str, int],
+        history: IceHistory,
         on_restart: Callable[[], None],
     ) -> None:
         stun.RETRY_RTO = STUN_RTO_S
@@ -125,7 +139,7 @@ class IceConnection(Connection):
             **settings.server_arguments(),
         )
         self._settings = settings
-        self._ports = ports
+        self._history = history
         self._on_restart = on_restart
         self._peer_tie_breaker: int | None = None
         self._bucket = TokenBucket(DATAGRAMS_PER_S, DATAGRAMS_PER_S)
@@ -136,16 +150,22 @@ class IceConnection(Connection):
         """The pair in use, or None."""
         return self._nominated.get(1)
 
+    async def gather_candidates(self) -> None:
+        await super().gather_candidates()
+        hosts = [c for c in self.local_candidates if c.type == "host"]
+        self._history.ports = {c.host: c.port for c in hosts} | self._history.ports
+
+    def part(self) -> None:
+        """The peer this connection was completed with is not to be heard by the next one."""
+        if self._peer_tie_breaker is not None:
+            self._history.past.append(self._peer_tie_breaker)
+
     def local_addresses(self) -> list[CandidateAddress]:
         """What to put into the invite, best first, the loopback address only where it is all."""
         found = [CandidateAddress(c.type, c.host, c.port) for c in self.local_candidates]
         order = {"host": 0, "srflx": 1, "relay": 2}
         found.sort(key=lambda c: (":" in c.host, order[c.kind]))
         return [c for c in found if usable(c)][:MAX_CANDIDATES]
-
-    def bound_ports(self) -> dict[str, int]:
-        hosts = [c for c in self.local_candidates if c.type == "host"]
-        return {c.host: c.port for c in hosts}
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = GATHER_TIMEOUT_S
@@ -208,7 +228,7 @@ class IceConnection(Connection):
         return candidates
 
     async def _bind(self, address: str) -> StunProtocol | None:
-        wanted = self._ports.get(address, 0) or self._settings.port
+        wanted = self._history.ports.get(address, 0) or self._settings.port
         loop = asyncio.get_running_loop()
         for port in (wanted, 0) if wanted else (0,):
             try:
@@ -250,6 +270,12 @@ class IceConnection(Connection):
             and self._valid_username(username)
             and message.check_message_integrity(self.local_password.encode())
         ):
+            if tie_breaker in self._history.past:
+                self.dropped["replay"] += 1
+                return
+            if not self._admits(addr):
+                self.dropped["candidates"] += 1
+                return
             if self.nominated is None or self._peer_tie_breaker is None:
                 self._peer_tie_breaker = tie_breaker
             elif tie_breaker != self._peer_tie_breaker:
@@ -259,6 +285,14 @@ class IceConnection(Connection):
             self.dropped["stun"] += 1  # aioice would stumble over the missing attribute
             return
         super().request_received(message, addr, protocol)
+
+    def _admits(self, addr: tuple[str, int]) -> bool:
+        """Whether checks from there may be followed: each new address is remembered and checked
+        in return, and a recorded check can be sent again from any number of them."""
+        known = self._remote_candidates
+        return len(known) < MAX_REMOTE_CANDIDATES or any(
+            (c._network_host, c.port) == addr for c in known
+        )
 
     def stop_consent_checks(self) -> None:
         """Once SRTP flows, its authenticated packets show consent; a STUN check each few seconds

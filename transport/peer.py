@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
+import pylibsrtp
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc import RTCDataChannel, RTCDataChannelParameters
@@ -28,12 +29,13 @@ from transport.datagrams import DatagramPort
 from transport.description import MAX_CANDIDATES, CandidateAddress, PeerDescription, Role
 from transport.dtls import PinnedDtls
 from transport.guard import GuardedSctpTransport
-from transport.ice import IceConnection, IceSettings
+from transport.ice import IceConnection, IceHistory, IceSettings
 from transport.identity import Identity, ice_credentials
 
 SCTP_PORT = 5000
 CONTROL_QUEUE = 64  # messages waiting for the channel; newer ones are dropped and counted
 CONTROL_BUFFERED_BYTES = 8192  # more than this un-acknowledged: the far end does not keep up
+GOODBYE_S = 1.0  # how long DTLS's goodbye may come after SCTP's
 SETTLE_S = 0.05  # for the last datagrams to leave before the socket closes
 
 
@@ -53,7 +55,7 @@ class PeerConnection:
         role: Role,
         identity: Identity,
         settings: IceSettings,
-        ports: dict[str, int],
+        history: IceHistory,
         on_rtp: Callable[[bytes], None],
         on_rtcp: Callable[[bytes], None],
         on_control: Callable[[bytes], None],
@@ -65,7 +67,7 @@ class PeerConnection:
         self._on_rtcp = on_rtcp
         self._on_control = on_control
         self.ice = IceConnection(
-            role, ice_credentials(identity.secret), settings, ports, self._lose
+            role, ice_credentials(identity.secret), settings, history, self._lose
         )
         self.port = DatagramPort(self.ice, role)
         self.lost = asyncio.Event()
@@ -88,15 +90,20 @@ class PeerConnection:
             self.lost.set()
 
     def _dtls_changed(self) -> None:
-        if not self.connected:
-            # an authenticated goodbye, unless the socket went away under it
-            self.ended = not self._closed and self.ice.nominated is not None
+        if self._dtls is not None and not self.connected:
+            self.ended = not self._closed and self._dtls.heard_goodbye
             self._lose()
+
+    def _channel_closed(self) -> None:
+        """SCTP ended under a connection that lives: nothing can be said any more, so that it must
+        be replaced, unless the far end is just hanging up."""
+        if not self._closed:
+            asyncio.get_running_loop().call_later(GOODBYE_S, self._lose)
 
     async def gather(self) -> None:
         await self.ice.gather_candidates()
 
-    async def connect(self, remote: PeerDescription, extra: tuple[Candidate, ...] = ()) -> None:
+    async def connect(self, remote: PeerDescription) -> None:
         """ICE, DTLS, SCTP. Raises ConnectionError when it did not work this time, and
         IdentityRefused when it must not be tried again."""
         self.ice.remote_username, self.ice.remote_password = remote.credentials
@@ -136,6 +143,7 @@ class PeerConnection:
         )
         channel.on("message", self._control_arrived)
         channel.on("open", self._flush_control)
+        channel.on("close", self._channel_closed)
         self._channel = channel
         await sctp.start(RTCSctpCapabilities(MAX_CONTROL_BYTES), SCTP_PORT)
 
@@ -162,8 +170,16 @@ class PeerConnection:
             return
         try:
             await self._dtls._send_rtp(data)
-        except ConnectionError:
+        except (ConnectionError, pylibsrtp.Error):
             self.dropped["unconnected"] += 1
+
+    def drops(self) -> Counter[str]:
+        """What was refused or lost on the way from socket to packet, by reason."""
+        total = self.dropped + self.port.dropped + self.ice.dropped
+        for guard in (self._dtls, self._sctp):
+            if guard is not None:
+                total = total + guard.dropped
+        return total
 
     # control
 
