@@ -31,6 +31,8 @@ RECORD_REPEAT_S = 0.12
 FLIGHT_FIRST_S = 0.3
 FLIGHT_LAST_S = 1.2
 FLIGHT_REPEATS = 30
+QUICK_REPEATS = 4  # enough where half is lost; a slow link chokes on more
+FLIGHT_BPS = 4_000.0  # from then on, so that a link of 4 kb/s has room for the answer
 
 SRTP_AES128_CM_SHA1_32 = SRTPProtectionProfile(
     libsrtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
@@ -123,7 +125,10 @@ class PinnedDtls(RTCDtlsTransport):
         """Run beside the handshake, and on until the far end is known to have finished."""
         while not self._settled and self._repeats < FLIGHT_REPEATS:
             repeats, flight = self._repeats, self._flight
-            await asyncio.sleep(min(FLIGHT_FIRST_S * 1.5**repeats, FLIGHT_LAST_S))
+            wait_s = min(FLIGHT_FIRST_S * 1.5**repeats, FLIGHT_LAST_S)
+            if repeats >= QUICK_REPEATS:
+                wait_s = max(wait_s, len(flight) * 8 / FLIGHT_BPS)
+            await asyncio.sleep(wait_s)
             if flight and flight is self._flight and not self._settled:
                 self._repeats = repeats + 1
                 self._port.transmit(flight)

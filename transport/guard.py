@@ -32,6 +32,7 @@ SCTP_RTO_INITIAL_S = 0.5
 SCTP_RTO_MIN_S = 0.4
 SCTP_RTO_MAX_S = 3.0
 SCTP_MAX_RETRANS = 60
+RTO_BACK_OFF = 1.5
 """Timers of a browser's SCTP rather than of RFC 9260: at 50 % loss its minute-long back-off
 would keep the voice descriptor away for longer than a call lasts."""
 
@@ -92,6 +93,19 @@ class GuardedSctpTransport(RTCSctpTransport):
         harden_sctp()
         super().__init__(transport, port)
         self.dropped: Counter[str] = Counter()
+
+    def _t1_expired(self) -> None:
+        super()._t1_expired()
+        self._back_off()
+
+    def _t3_expired(self) -> None:
+        super()._t3_expired()
+        self._back_off()
+
+    def _back_off(self) -> None:
+        """Wait longer before the next repetition, which aiortc does not (RFC 9260, 6.3.3): two
+        ends that repeat what waits in a queue anyway fill a link of 4 kb/s with it."""
+        self._rto = min(self._rto * RTO_BACK_OFF, SCTP_RTO_MAX_S)
 
     async def _handle_data(self, data: bytes) -> None:
         if len(data) > MAX_DATAGRAM_BYTES or _too_many_chunks(data):

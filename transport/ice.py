@@ -37,6 +37,8 @@ STUN_RTO_S = 0.2
 STUN_RETRIES = 7
 STUN_REPEAT_S = 0.08
 """aioice begins at 0.5 s and doubles, which at 30 % loss is seconds before a pair is found."""
+STUN_STEADY_S = 1.0
+"""Besides, because doubling waits grow to 13 s: one call in thirty took that long at 50 % loss."""
 
 
 def clock_ms() -> float:
@@ -285,6 +287,8 @@ class IceConnection(Connection):
             self.dropped["stun"] += 1  # aioice would stumble over the missing attribute
             return
         super().request_received(message, addr, protocol)
+        if isinstance(protocol, GuardedStunProtocol):
+            protocol.hurry(addr)
 
     def _admits(self, addr: tuple[str, int]) -> bool:
         """Whether checks from there may be followed: each new address is remembered and checked
@@ -306,16 +310,39 @@ class GuardedStunProtocol(StunProtocol):
 
     receiver: IceConnection
 
+    def __init__(self, receiver: IceConnection) -> None:
+        super().__init__(receiver)
+        # the newest to each address; at most MAX_REMOTE_CANDIDATES and two servers
+        self._asked: dict[tuple[str, int], stun.Message] = {}
+
+    def hurry(self, addr: tuple[str, int]) -> None:
+        """Something came from there: ask again what was not answered yet, instead of waiting for
+        a timer that has doubled all through an outage (RFC 8445, section 7.3.1.4)."""
+        asked = self._asked.get(addr)
+        if asked is not None:
+            self._send_again(asked, addr)
+
     def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
         """Requests go out twice: on a link that loses half, one round trip in four succeeds."""
         super().send_stun(message, addr)
         if message.message_class == stun.Class.REQUEST:
             loop = asyncio.get_running_loop()
             loop.call_later(STUN_REPEAT_S, self._send_again, message, addr)
+            if self._asked.get(addr) is not message:
+                self._asked[addr] = message
+                loop.call_later(STUN_STEADY_S, self._ask_on, message, addr)
 
-    def _send_again(self, message: stun.Message, addr: tuple[str, int]) -> None:
-        if message.transaction_id in self.transactions and not self.transport.is_closing():
+    def _send_again(self, message: stun.Message, addr: tuple[str, int]) -> bool:
+        """Unless it was answered or given up."""
+        pending = message.transaction_id in self.transactions and not self.transport.is_closing()
+        if pending:
             super().send_stun(message, addr)
+        return pending
+
+    def _ask_on(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        if self._send_again(message, addr):
+            loop = asyncio.get_running_loop()
+            loop.call_later(STUN_STEADY_S, self._ask_on, message, addr)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         if not isinstance(data, bytes) or not self.receiver.admit(data):

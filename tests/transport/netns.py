@@ -134,12 +134,12 @@ def _carry(files: list[int], settings: ImpairmentSettings, stop: threading.Event
 class Ends:
     """A caller and a callee, each a process in its namespace."""
 
-    def __init__(self, names: tuple[str, str], seconds: float) -> None:
+    def __init__(self, names: tuple[str, str], seconds: float, interval_ms: int = 160) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.processes = [
             subprocess.Popen(
                 f"ip netns exec {name} {sys.executable} -m tests.transport.netns_peer "
-                f"{role} --seconds {seconds}".split(),
+                f"{role} --seconds {seconds} --interval-ms {interval_ms}".split(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -159,12 +159,20 @@ class Ends:
         assert process.stdout is not None
         return process.stdout.readline().strip()
 
+    def wait_connected(self) -> None:
+        """Until both say so; each gives up after a while and then says that instead."""
+        assert [self._line(process) for process in self.processes] == ["connected", "connected"]
+
     def results(self, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """What each end heard. A process that does not end is killed."""
         watchdog = threading.Timer(timeout_s, self._kill)
         watchdog.start()
         try:
             lines = [self._line(process) for process in self.processes]
+            lines = [
+                self._line(process) if line == "connected" else line
+                for process, line in zip(self.processes, lines, strict=True)
+            ]
             for process in self.processes:
                 process.communicate("\n")
         finally:

@@ -31,11 +31,14 @@ class Pair:
     def links(self) -> dict[str, RtcLink]:
         return {"caller": self.caller, "callee": self.callee}
 
-    def connect(self) -> Pair:
+    def begin(self) -> None:
         offer = self.caller.gather().result(10)
         answer = self.callee.gather().result(10)
         self.callee.connect(offer)
         self.caller.connect(answer)
+
+    def connect(self) -> Pair:
+        self.begin()
         self.wait(self.both(LinkState.CONNECTED))
         return self
 

@@ -19,6 +19,7 @@ from transport.bucket import TokenBucket
 from transport.guard import (
     MAX_CHUNKS,
     MAX_WAITING_CHUNKS,
+    SCTP_RTO_MAX_S,
     GuardedSctpTransport,
     decode_sctp_params,
     harden_sctp,
@@ -243,6 +244,34 @@ def test_an_opening_that_arrives_again_much_later_loses_no_message() -> None:
         return heard
 
     assert asyncio.run(run()) == [b"%d" % n for n in range(6)]
+
+
+def test_what_is_not_answered_is_repeated_ever_more_seldom() -> None:
+    class Clock:
+        """Timers that are only noted."""
+
+        def __init__(self) -> None:
+            self.waits_s: list[float] = []
+
+        def call_later(self, wait_s: float, call: object) -> object:
+            self.waits_s.append(wait_s)
+            return asyncio.get_running_loop().call_later(60.0, lambda: None)
+
+    async def run() -> list[float]:
+        sctp = GuardedSctpTransport(QuietTransport())
+        clock = sctp._loop = Clock()
+        sctp._remote_port = 5000
+        await sctp._init()
+        for _ in range(8):
+            sctp._t1_handle.cancel()
+            sctp._t1_expired()
+            await asyncio.sleep(0)
+        sctp._set_state(sctp.State.CLOSED)
+        return clock.waits_s
+
+    waits_s = asyncio.run(run())
+    assert waits_s == sorted(waits_s) and waits_s[0] <= 0.5
+    assert waits_s[-1] == SCTP_RTO_MAX_S
 
 
 LARGEST = {

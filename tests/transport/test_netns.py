@@ -69,11 +69,43 @@ def test_a_call_crosses_a_replayed_capacity_trace_that_falls_to_nothing() -> Non
         assert far["reconnections"] == 0
 
 
+def test_a_call_crosses_a_wire_of_four_kilobits() -> None:
+    settings = ImpairmentSettings(delay_ms=40, rate_bps=4_000, queue_ms=1500)
+    with netns.namespaces() as names, netns.tun_wire(names, settings):
+        results = netns.Ends(names, 12.0, interval_ms=320).results()
+    _sound(results)
+    for near, far in (results, results[::-1]):
+        assert far["received"] / near["sent"] > 0.4
+        assert far["reconnections"] == 0
+        assert far["oldest_ms"] < 2_500
+
+
+def test_a_call_survives_half_a_minute_without_a_network() -> None:
+    settings = ImpairmentSettings(delay_ms=20)
+    with netns.namespaces() as names, netns.tun_wire(names, settings) as devices:
+        ends = netns.Ends(names, 41.0)
+        ends.wait_connected()
+        time.sleep(1.0)
+        device = f"ip netns exec {names[1]} ip link set {devices[1]}"
+        netns.run(f"{device} down")
+        time.sleep(30.0)
+        netns.run(f"{device} up")
+        results = ends.results()
+    for result in results:
+        assert result["failure"] is None
+        assert result["states"][-2:] == ["reconnecting", "connected"]
+        assert result["reconnections"] >= 1
+        assert result["heard"] == result["unique"] > 40
+        assert result["drops"]["unconnected"] > 100  # what was said into the gap
+        assert result["oldest_ms"] < 500  # and is not heard late
+
+
 def test_a_call_survives_a_new_address() -> None:
     settings = ImpairmentSettings(delay_ms=20)
     with netns.namespaces() as names, netns.tun_wire(names, settings) as devices:
         ends = netns.Ends(names, 11.0)
-        time.sleep(2.0)
+        ends.wait_connected()
+        time.sleep(1.0)
         inside = f"ip netns exec {names[1]} ip addr"
         netns.run(f"{inside} del {netns.HOSTS[1]}/24 dev {devices[1]}")
         netns.run(f"{inside} add 10.77.0.9/24 dev {devices[1]}")

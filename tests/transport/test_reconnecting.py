@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import socket
 import threading
 import time
@@ -129,6 +131,48 @@ def test_a_dead_network_is_noticed_and_the_call_comes_back(
     pair.wait(pair.both(LinkState.CONNECTED))
     pair.caller.send("phonemes", 0, b"here again", clock_ms())
     pair.wait(lambda: [p.payload for p in pair.heard["callee"]] == [b"here again"])
+
+
+class Filter:
+    """Lets datagrams of this process leave, or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, passes: Callable[[], bool]) -> None:
+        transport = asyncio.selector_events._SelectorDatagramTransport
+        sendto = transport.sendto
+
+        def filtered(this: Any, data: bytes, addr: Any = None) -> None:
+            if passes():
+                sendto(this, data, addr)
+
+        monkeypatch.setattr(transport, "sendto", filtered)
+
+
+def test_an_outage_while_connecting_lasts_hardly_longer_than_itself(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = time.monotonic() + 7.0  # timers that double would sleep until 12.6 s by then
+    Filter(monkeypatch, lambda: time.monotonic() > ends)
+    pair.connect()
+    assert time.monotonic() - ends < 3.0
+
+
+def test_half_the_datagrams_lost_from_the_first_on_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dice = random.Random(4)
+    Filter(monkeypatch, lambda: dice.random() < 0.5)
+    pairs = [Pair() for _ in range(8)]
+    try:
+        begun = time.monotonic()
+        for pair in pairs:
+            pair.begin()
+        for pair in pairs:
+            pair.wait(pair.both(LinkState.CONNECTED), 20)
+        assert time.monotonic() - begun < 18.0  # usually 7; 30 with doubling timers
+    finally:
+        monkeypatch.undo()
+        for pair in pairs:
+            pair.close()
 
 
 def test_half_the_packets_lost_is_not_a_lost_connection(pair: Pair) -> None:
