@@ -302,7 +302,7 @@ def decode_block(
         told = _walk(reader, 0, (), model or default_model(), known, most_events)
     except (OverrunError, AssertionError):  # the latter: a state no encoder can reach
         return None
-    spare_bits = 8 * len(data) - reader.total_bits()
+    spare_bits = 8 * len(data) - reader.total_bits
     if anchor >= len(told) or not -8 < spare_bits <= _SLACK_BITS:
         return None
     return _events(told, first_index, first_tick - told[anchor][1])

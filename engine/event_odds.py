@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from engine.events import ENERGY_LEVELS, MAX_EVENT_TICKS, PITCH_LEVELS
 from engine.phonemes import N_PHONEMES
-from engine.probability import Odds
 from engine.weights import WeightsError, load_weights
 
 F64 = NDArray[np.float64]
@@ -123,11 +122,13 @@ class Layer(NamedTuple):
 
     part: slice
     """Of the matrix' outputs."""
+    phonemes: Rows
+    """[width] each: added when the phoneme is known; none for the phoneme's own odds."""
     known: Rows
     """[width] each: added for what is known of the event besides its phoneme. Of two things known the
-    second changes faster; of nothing there is no row."""
+    second changes faster; of nothing there is one row of zeros."""
     out: Rows
-    """[outputs, 1 + width] each, in steps of the odds, the bias first. Energy and pitch have one such
+    """[1 + width, outputs] each, in steps of the odds, the bias first. Energy and pitch have one such
     matrix for each level that changes count from."""
 
 
@@ -161,8 +162,6 @@ class EventNetwork:
     """[gates and hidden layers, 1 + STATE], the bias first; from states in steps of READ_GRID."""
     sigmoid: F64
     tanh: F64
-    phonemes: Rows
-    """[all hidden layers but the phoneme's]: added when the phoneme is known."""
     layers: Mapping[str, Layer]
     even_duration: Layer
     """The duration's where all of them are even."""
@@ -170,8 +169,6 @@ class EventNetwork:
     """[43 ** 3, 43] NGRAM_STEPS by history."""
     weights: F64
     """[ODDS_REACH] whole numbers: the weight of a value so many steps below the likeliest."""
-    two: tuple[Odds, ...]
-    """Odds of no and yes by ODDS_REACH and how many steps yes is likelier, clipped to that."""
 
 
 def network_of(
@@ -194,7 +191,7 @@ def network_of(
         logits = np.abs(out) @ reach + np.abs(bias)
         logits[-1] *= 256 / NGRAM_STEPS if n == "phoneme" else 1
         worst = max(worst, float(logits.max()))
-        layers[n] = _layer(n, part, known[1:], np.column_stack([bias, out]))
+        layers[n] = _layer(n, part, known, np.vstack([bias, out.T]))
     inputs = exact["inputs"] * CURVE_STEPS
     kinds = exact["kind"] * CURVE_STEPS + (CURVE_REACH + 0.5)  # truncation rounds
     given = (len(INPUTS) * np.abs(inputs).max(0) + np.abs(kinds).max(0)) / CURVE_STEPS
@@ -215,20 +212,11 @@ def network_of(
         np.asfortranarray(matrix, np.float32),
         exact["sigmoid"],
         exact["tanh"] * STATE_GRID,
-        tuple(np.column_stack([exact[f"known_{n}_phoneme"] for n in FIELDS[1:]])),
         layers,
-        layers["duration"]._replace(out=(layers["duration"].out[0][1::2].copy(),)),
+        layers["duration"]._replace(out=(layers["duration"].out[0][:, 1::2].copy(),)),
         ngram.reshape(-1, N_PHONEMES),
         weights.astype(np.float64),
-        _two(weights.astype(np.float64)),
     )
-
-
-def _two(weights: F64) -> tuple[Odds, ...]:
-    """Of yes and no in all proportions there are."""
-    falling = weights[np.minimum(np.arange(ODDS_REACH, -1, -1), ODDS_REACH - 1)]
-    yes = np.concatenate([falling, np.full(ODDS_REACH, weights[0])])
-    return tuple(Odds(np.array(pair)).keep() for pair in zip(yes[::-1], yes, strict=True))
 
 
 def _inputs(rows: F64, kinds: F64) -> Inputs:
@@ -257,20 +245,19 @@ def _rows(table: F64) -> Rows:
 
 
 def _layer(name: str, part: slice, known: list[F64], out: F64) -> Layer:
-    """``known``: besides the phoneme. ``out``: [outputs, 1 + width], the bias first."""
+    """``known``: the phoneme first. ``out``: [1 + width, outputs], the bias first."""
+    phonemes, *known = known or [np.zeros((0, out.shape[0] - 1))]
+    rows = known[0] if known else np.zeros((1, phonemes.shape[1]))
     if len(known) > 1:
-        pairs = known[0][:, None] + known[1]
-        known = [pairs.reshape(-1, pairs.shape[-1])]
+        rows = (rows[:, None] + known[1]).reshape(-1, rows.shape[1])
     outs = [out]
-    if name == "voiced":
-        outs = [out[1:] - out[:1]]
-    elif name == "phoneme":
-        out[-1] /= NGRAM_STEPS
-    elif name != "duration":  # values, and changes from the level before
-        levels = (len(out) + 1) // 3
-        values, changes = out[:levels], out[levels:]
-        outs = [values + changes[levels - 1 - start :][:levels] for start in range(levels)]
-    return Layer(part, tuple(known[0]) if known else (), tuple(map(np.ascontiguousarray, outs)))
+    if name == "phoneme":
+        out[:, -1] /= NGRAM_STEPS
+    elif name not in ("duration", "voiced"):  # values, and changes from the level before
+        levels = (out.shape[1] + 1) // 3
+        values, changes = out[:, :levels], out[:, levels:]
+        outs = [values + changes[:, levels - 1 - start :][:, :levels] for start in range(levels)]
+    return Layer(part, tuple(phonemes), tuple(rows), tuple(map(np.ascontiguousarray, outs)))
 
 
 @lru_cache(maxsize=1)

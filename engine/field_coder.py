@@ -6,16 +6,17 @@ bytes that no writer could have written make the reader stop, never do harm.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import floor, log2
 from typing import Any, Protocol
 
 import constriction
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.probability import Odds
 
 _WORD_BYTES = 4
+_uniform = lru_cache(maxsize=256)(constriction.stream.model.Uniform)
 
 
 class FieldCoder(Protocol):
@@ -72,7 +73,7 @@ class BlockWriter(BitCounter):
         return super().code(field, odds, symbol)
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        self._write(constriction.stream.model.Uniform(levels), symbol)
+        self._write(_uniform(levels), symbol)
         return super().code_uniform(field, levels, symbol)
 
     def _write(self, model: Any, symbol: int) -> None:
@@ -112,41 +113,26 @@ class OverrunError(Exception):
 
 
 class BlockReader:
-    """Counts in all, not by field, and most of it in the end: this runs on what the network sends."""
+    """Counts in all, not by field: this runs on what the network sends."""
 
     def __init__(self, data: bytes) -> None:
         self._decode = _decoder(data).decode
-        self._listed_bits = 0.0
-        self._weights: list[NDArray[np.float64]] = []
-        self._symbols: list[int] = []
         self._end_bits = 8.0 * (len(data) + 1)
+        self.total_bits = 0.0
+        """The information in what was read so far."""
 
     def code(self, field: str, odds: Odds, symbol: int) -> int:
         symbol = self._decode(odds.model)
         costs = odds.costs
-        if costs is None:
-            self._weights.append(odds.weights)
-            self._symbols.append(symbol)
-            return symbol
-        self._listed_bits += costs[symbol]
-        if self._listed_bits >= self._end_bits:  # no use in reading on
+        self.total_bits += odds.bits(symbol) if costs is None else costs[symbol]
+        if self.total_bits >= self._end_bits:  # no use in reading on
             raise OverrunError
         return symbol
 
     def code_uniform(self, field: str, levels: int, symbol: int) -> int:
-        symbol = self._decode(constriction.stream.model.Uniform(levels))
-        self._listed_bits += log2(levels)
+        symbol = self._decode(_uniform(levels))
+        self.total_bits += log2(levels)
         return symbol
-
-    def total_bits(self) -> float:
-        """The information in what was read so far."""
-        if not self._weights:
-            return self._listed_bits
-        weights = np.concatenate(self._weights)
-        ends = np.array([len(part) for part in self._weights]).cumsum()
-        begins = np.concatenate([[0], ends[:-1]])
-        shares = np.add.reduceat(weights, begins) / weights[begins + self._symbols]
-        return self._listed_bits + float(np.log2(shares).sum())
 
 
 def _decoder(data: bytes) -> Any:

@@ -42,7 +42,6 @@ def _classes() -> tuple[int, ...]:
 PHONEME_CLASS: Final = _classes()
 """Manner class of each phoneme id: contexts that are too rare by phoneme are counted by class."""
 
-_ONES: Final = tuple(np.ones(size) for size in range(CODE_LEVELS + 1))
 _Categorical: Final = constriction.stream.model.Categorical
 
 NO_PHONEME: Final = N_PHONEMES  # context of what begins
@@ -67,19 +66,17 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
 class Odds:
     """How likely the values of one field are: whole numbers in proportion."""
 
-    __slots__ = ("costs", "model", "weights")
+    __slots__ = ("costs", "model", "total", "weights")
 
-    def __init__(self, weights: NDArray[np.float64]) -> None:
-        """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine adds them up alike."""
+    def __init__(self, weights: NDArray[np.float64], total: float = 0.0) -> None:
+        """weights: [S] whole numbers, 1 … 2 ** 40, so that every machine adds them up alike; total:
+        their sum, if known."""
         self.weights = weights
+        self.total = total or float(weights.sum())
         self.model: Any = _Categorical(weights, None, False)
         """The range coder's. Asked by keyword for the same (``perfect=False``) it takes longer."""
         self.costs: list[float] | None = None
         """What telling each value costs, where ``keep`` was called."""
-
-    @property
-    def total(self) -> float:
-        return float(self.weights.dot(_ONES[len(self.weights)]))  # twice as fast as a sum
 
     def keep(self) -> Odds:
         """These will be asked for again and again: list what the values cost."""

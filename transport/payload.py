@@ -15,8 +15,8 @@ SAMPLES_PER_TICK: Final = 160
 VERSION: Final = 0
 HEADER_BYTES: Final = 3
 MAX_PACKET_EVENTS: Final = 20
-"""Some two seconds of speech. It bounds the work a packet makes to about a millisecond; four more would
-bring one event in a thousand that bursts take now. Files have longer blocks."""
+"""Some two seconds of speech. It bounds the work a packet makes; four more would bring one event in a
+thousand that bursts take now. Files have longer blocks."""
 MAX_PAYLOAD_BYTES: Final = HEADER_BYTES + MAX_PACKET_EVENTS * MAX_EVENT_BYTES
 
 

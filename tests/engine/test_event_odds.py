@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 
 from benchmarks.packet_policy import talk
+from engine import event_kernels
 from engine.event_odds import (
     CURVE_REACH,
     CURVE_STEPS,
@@ -99,9 +101,19 @@ def test_floating_point_computes_what_whole_numbers_would() -> None:
 
 
 def test_the_order_of_summation_changes_nothing() -> None:
-    network = default_network()
-    order = np.random.default_rng(3).permutation(network.matrix.shape[1])
-    turned = replace(network, matrix=np.ascontiguousarray(network.matrix))
+    network, dice = default_network(), np.random.default_rng(3)
+    order = dice.permutation(network.matrix.shape[1])
+    matrix, layers = np.ascontiguousarray(network.matrix), dict(network.layers)
+    for name, layer in layers.items():  # the same hidden units in another order
+        units = dice.permutation(layer.part.stop - layer.part.start)
+        matrix[layer.part] = matrix[layer.part][units]
+        layers[name] = layer._replace(
+            phonemes=[row[units] for row in layer.phonemes],
+            known=[row[units] for row in layer.known],
+            out=[out[[0, *1 + units]] for out in layer.out],
+        )
+    even = layers["duration"]._replace(out=[layers["duration"].out[0][:, 1::2].copy()])
+    turned = replace(network, matrix=matrix, layers=layers, even_duration=even)
     one, other = EventOdds(network, True), EventOdds(turned, True)
     for event in talk(15.0, seed=13):
         shuffled = network.matrix[:, order] @ one._coarse[order]
@@ -150,10 +162,22 @@ def test_an_event_gives_the_gates_what_the_trained_rows_add_up_to() -> None:
                 wanted = wanted + rows[at["pitch_first"] + first] + rows[at["jump"] + jump + 12]
                 wanted = wanted + rows[at["pitch_second"] + second] + rows[at["glide"] + glide + 12]
                 pitch = second
-            reader.advance(e.phoneme, hole, e.duration_ticks, e.voiced, e.energy, e.pitch)
+            told = e.phoneme, hole, e.duration_ticks, e.voiced, e.energy, e.pitch
+            given = sum(reader._given(*told))
+            reader.advance(*told)
             energy = e.energy
-            given = reader._given_fresh.astype(np.float64) - (CURVE_REACH + 0.5)
-            assert np.array_equal(given * (STATE_GRID // CURVE_STEPS), wanted[2 * STATE :])
+            given = given.astype(np.float64) - (CURVE_REACH + 0.5)
+            assert np.array_equal(given * (STATE_GRID // CURVE_STEPS), wanted)
+
+
+def test_loops_are_compiled_where_no_folder_can_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def njit(signature: str, cache: bool = False) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(signature)
+
+    monkeypatch.setattr(event_kernels, "njit", njit)
+    assert event_kernels._compiled("i8(i8)")(lambda number: number + 1)(2) == 3
 
 
 def arrays() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from transport.link import MediaPacket
 from transport.packetizer import Packetizer
 from transport.payload import HEADER_BYTES, MAX_PACKET_EVENTS, PayloadHeader, timestamp_of
 
-LONGEST_MS = 1.25  # for the largest packet there can be; some 0.95 on a core that nobody else needs
+LONGEST_MS = 1.0  # for the largest packet there can be; some 0.6 on a core that nobody else needs
 ORDINARY_MS = 0.8  # ten events or so
 
 
