@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import scoring
+from benchmarks import parse_time, scoring
 from benchmarks.corpus import Sample, load_set
 from benchmarks.link_matrix import mean_row
 from benchmarks.links import ARMS, LINKS, SEED, make_call
 from benchmarks.peers import PEERS, Coded
 from benchmarks.tables import Column, markdown, write_json
 from tests.speech import SPEECH_REASON, any_speech, clips, speech_dir
+from transport.payload import MAX_PACKET_EVENTS
 
 needs_speech = pytest.mark.skipif(speech_dir() is None, reason=SPEECH_REASON)
 
@@ -156,3 +157,11 @@ def test_scores_of_one_clip_hold_every_column(sample: Sample) -> None:
     assert row["estoi"] == pytest.approx(1.0, abs=1e-3)
     assert row["speaker"] == pytest.approx(1.0, abs=1e-3)
     assert {"word_errors", "phoneme_errors", "pesq", "dnsmos", "sent_errors"} <= set(row)
+
+
+def test_every_kind_of_packet_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_time.main(["--packets", "2", "--readings", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert all(kind in printed for kind in parse_time.KINDS)
+    largest = next(line for line in printed.splitlines() if f" {MAX_PACKET_EVENTS} events" in line)
+    assert "100%" in largest
