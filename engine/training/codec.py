@@ -35,7 +35,6 @@ from engine.training.other_voices import widen
 from engine.training.perceptual import PatchJudge, PhonemeJudge, judge_loss, masked_l1
 from engine.training.precision import half_precision
 from engine.training.recognized import recognised_events
-from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.shapes import fit_shapes
 from engine.training.speaker import ROWS, SpeakerJudge
 from engine.training.voice import voice_basis
@@ -111,8 +110,8 @@ def run(options: argparse.Namespace) -> None:
     basis = voice_basis(corpus)
     heard = recognised_events(corpus)
     native = corpus.select("train", ("librispeech",))
-    held_out = native[-VALIDATION_CLIPS:]  # the recogniser's tuning readers; dev stays untouched
-    clips = [n for n in corpus.select("train") if n not in set(held_out)]
+    held_out = corpus.tuning()  # dev stays untouched
+    clips = corpus.training(held_out)
     recordings = list(clips)
     clips += widen(corpus, clips)
     weights = corpus.draw_weights(clips)

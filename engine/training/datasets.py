@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ from engine.training.events import pieces, read_alignments, tick_power
 from engine.training.kept import load_rows, weights_fingerprint
 
 F32 = NDArray[np.float32]
+Item = TypeVar("Item")
 F0_FLOOR_HZ = 65.0
 F0_CEIL_HZ = 500.0
 CACHE_FILES = ("pcm.npy", "mel.npy", "f0.npy", "len.npy", "ids.txt")
 SOURCE_SHARES: Mapping[str, float] = {
     "librispeech": 0.40, "speechocean": 0.30, "kathleen": 0.12, "storybooks": 0.13, "asterisk": 0.05,
 }  # fmt: skip
+VALIDATION_CLIPS = 25  # the last training readers of LibriSpeech: settings are tuned on them
 MIN_ALIGN_SCORE = -0.4  # below, transcript and audio disagree
 MIN_OWN_SCORE = -2.0  # the same for ours, which counts every frame of a phoneme, not its spike
 
@@ -48,6 +50,17 @@ class Clip:
     align_score: float
     first_frame: int = 0
     frames: int = 0
+
+
+def tuning_clips(native: Sequence[Item], otherwise: Sequence[Item] | None = None) -> list[Item]:
+    """Those of LibriSpeech's training clips on which all trainers tune, and learn nothing from.
+
+    ``native`` in the manifest's order. Where there are no more than VALIDATION_CLIPS of them,
+    ``otherwise``; when that is None, all.
+    """
+    if otherwise is None or len(native) > VALIDATION_CLIPS:
+        otherwise = native[-VALIDATION_CLIPS:]
+    return list(otherwise)
 
 
 def own_alignment_path(cache_dir: Path) -> Path:
@@ -234,6 +247,15 @@ class Corpus:
             and clip.align_score >= MIN_ALIGN_SCORE
             and (sources is None or clip.source in sources)
         ]
+
+    def tuning(self, otherwise: Sequence[int] | None = None) -> list[int]:
+        """Indices of the ``tuning_clips`` among the aligned ones."""
+        return tuning_clips(self.select("train", ("librispeech",)), otherwise)
+
+    def training(self, tuning: Sequence[int]) -> list[int]:
+        """Indices of the aligned training clips that are not held out for tuning."""
+        held_out = set(tuning)
+        return [n for n in self.select("train") if n not in held_out]
 
     def draw_weights(self, indices: list[int]) -> NDArray[np.float64]:
         """Probability of every clip: SOURCE_SHARES, by length within, children at a third."""

@@ -26,10 +26,9 @@ from engine.events import ENERGY_LEVELS, PITCH_LEVELS
 from engine.phonemes import N_PHONEMES
 from engine.probability import MAX_BLOCK_EVENTS
 from engine.training.bit_report import load_model, measure_bits, write_card
-from engine.training.datasets import Corpus
+from engine.training.datasets import Corpus, tuning_clips
 from engine.training.event_net import EVEN, I64, TICKS, EventNet, columns, export
 from engine.training.heard import Stream, heard_streams
-from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.sentences import phoneme_sentences
 from engine.training.tables import load_streams
 from engine.weights import MODELS_DIR, WeightsError, load_weights, save_weights
@@ -133,7 +132,7 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     if not heard:
         raise SottovoceError("No frontend features yet: train the recogniser first.")
     native = [clip.id for clip, _ in heard if clip.source == "librispeech"]
-    held_out = set(native[-VALIDATION_CLIPS:])
+    held_out = set(tuning_clips(native))
     unread = [s for clip, s in heard if clip.id in held_out] or [s for _, s in heard[:20]]
     tuning = [(columns(s), EVEN) for s in unread]
     live = [(columns(s), EVEN) for clip, s in heard if clip.id not in held_out and len(s) > 1]

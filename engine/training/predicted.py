@@ -27,7 +27,6 @@ from engine.synthesizer import SpokenEvent, Synthesizer
 from engine.training.batches import BatchMaker
 from engine.training.datasets import Corpus
 from engine.training.events import measure, to_events
-from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.voice import voice_basis
 
 F32 = NDArray[np.float32]
@@ -116,9 +115,7 @@ def predict_corpus(
     ``minutes``; the readers that trainers hold out are not among them."""
     end = time.monotonic() + 60 * minutes
     rng = np.random.default_rng(seed)
-    native = corpus.select("train", ("librispeech",))
-    held_out = set(native[-VALIDATION_CLIPS:] if len(native) > VALIDATION_CLIPS else ())
-    train = [n for n in corpus.select("train") if n not in held_out]
+    train = corpus.training(corpus.tuning(otherwise=()))
     weights = corpus.draw_weights(train)
     chosen = rng.choice(train, min(clips, int((weights > 0).sum())), replace=False, p=weights)
     predictor = Predictor(corpus)

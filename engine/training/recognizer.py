@@ -30,7 +30,6 @@ from engine.recognizer import BEAM
 from engine.training.datasets import Corpus
 from engine.training.precision import half_precision
 from engine.training.recognizer_data import (
-    VALIDATION_CLIPS,
     Example,
     load_examples,
     prepare_features,
@@ -140,9 +139,8 @@ def run(options: argparse.Namespace) -> float:
     start = time.monotonic()
     corpus = Corpus(options.data, options.cache)
     prepare_features(corpus, options.minutes * options.feature_share)
-    native = corpus.select("train", ("librispeech",))
-    held_out = native[-VALIDATION_CLIPS:]
-    examples = load_examples(corpus, [n for n in corpus.select("train") if n not in set(held_out)])
+    held_out = corpus.tuning()
+    examples = load_examples(corpus, corpus.training(held_out))
     if not examples:
         raise SottovoceError("No training features yet: give more --minutes.")
     validation = load_examples(corpus, held_out, copies=1)

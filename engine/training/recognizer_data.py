@@ -28,7 +28,6 @@ ORDER = (
     ("asterisk", 1), ("storybooks", 2), ("commands", 0), ("speechocean", 1), ("kathleen", 1),
 )  # fmt: skip
 COPIES = 5
-VALIDATION_CLIPS = 25  # the last training readers of LibriSpeech: settings are tuned on them
 
 
 @dataclass(frozen=True, slots=True)

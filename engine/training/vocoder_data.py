@@ -21,8 +21,8 @@ from torch import Tensor
 from engine.errors import SottovoceError
 from engine.mel import HOP
 from engine.source_filter import LEAD, SEGMENT, SUBHOP, pitch_track, pulse_train
+from engine.training.datasets import tuning_clips
 from engine.training.predicted import PredictedFrames
-from engine.training.recognizer_data import VALIDATION_CLIPS
 
 F32 = NDArray[np.float32]
 
@@ -74,9 +74,7 @@ class FeatureCache:
     def held_out(self) -> list[Clip]:
         """The tuning readers of all trainers; of a corpus without so many, its ``dev`` clips."""
         native = [c for c in self.clips if c.split == "train" and c.source == "librispeech"]
-        if len(native) > VALIDATION_CLIPS:
-            return native[-VALIDATION_CLIPS:]
-        return [c for c in self.clips if c.split == "dev"]
+        return tuning_clips(native, [c for c in self.clips if c.split == "dev"])
 
     def read(self, start: int, frames: int) -> tuple[F32, F32, F32]:
         """Returns pcm [frames * HOP] float32, mel [frames, 80] float32, f0 [frames] float32."""

@@ -14,9 +14,9 @@ from engine.frames import AcousticFrames
 from engine.mel import HOP, log_mel
 from engine.source_filter import NOISE_READING, SourceFilter, pulse_train
 from engine.training import vocoder as vocoder_training
+from engine.training.datasets import VALIDATION_CLIPS
 from engine.training.discriminator import Discriminator
 from engine.training.predicted import PredictedFrames
-from engine.training.recognizer_data import VALIDATION_CLIPS
 from engine.training.vocoder import energy_distance, synthesise, train
 from engine.training.vocoder_data import Batches, Clip, FeatureCache, blur, bridge_gaps, excite
 from engine.vocoder import Vocoder, VocoderState, _noise_table

@@ -58,7 +58,7 @@ def test_codes_learn_the_shapes_that_cannot_be_guessed(corpus: Corpus) -> None:
 def test_predicted_frames_are_in_step_with_their_clips(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.training.predicted.VALIDATION_CLIPS", 1)
+    monkeypatch.setattr("engine.training.datasets.VALIDATION_CLIPS", 1)
     frames = predict_corpus(corpus, clips=9, seed=0)
     train = corpus.select("train")
     starts = {corpus.clips[n].first_frame for n in train[:-1]}  # the last reader is held out
