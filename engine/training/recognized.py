@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from engine.beam import PhonemeBeam
+from engine.beam import PhonemeBeam, Segment
 from engine.events import MAX_EVENT_TICKS
 from engine.frontend import STEP_FRAMES
 from engine.recognizer import BEAM, TICKS_PER_FRAME, RecognizerModel, load_model
@@ -38,16 +38,21 @@ def log_posteriors(features: NDArray[np.float16], model: RecognizerModel) -> F32
     return np.asarray(torch.log_softmax(logits[0], dim=1).numpy(), np.float32)
 
 
+def search_in_steps(beam: PhonemeBeam, rows: F32) -> list[Segment]:
+    """Log posteriors [T, N_PHONEMES] to the end of a clip, as many at a time as in a call."""
+    segments: list[Segment] = []
+    for start in range(0, len(rows), STEP_FRAMES):
+        segments += beam.push(rows[start : start + STEP_FRAMES])
+    return segments + beam.flush()
+
+
 def search(rows: F32, model: RecognizerModel) -> Events:
     """Log posteriors → contiguous events of at most MAX_EVENT_TICKS."""
     beam = PhonemeBeam(model.ngram, model.log_stay, model.log_prior, BEAM)
-    segments = []
-    for start in range(0, len(rows), STEP_FRAMES):
-        segments += beam.push(rows[start : start + STEP_FRAMES])
     phonemes: list[int] = []
     bounds: list[int] = []
     end = 0
-    for segment in segments + beam.flush():
+    for segment in search_in_steps(beam, rows):
         end = segment.end_frame * TICKS_PER_FRAME
         for start in range(segment.start_frame * TICKS_PER_FRAME, end, MAX_EVENT_TICKS):
             phonemes.append(segment.phoneme)

@@ -23,12 +23,13 @@ from torch.nn import functional as F
 from engine.beam import PhonemeBeam
 from engine.edit_distance import count_edits
 from engine.errors import SottovoceError
-from engine.frontend import KIND, STEP_FRAMES
+from engine.frontend import KIND
 from engine.phoneme_net import PhonemeNet, StateDict, join_members, split_members
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.recognizer import BEAM
 from engine.training.datasets import Corpus
 from engine.training.precision import half_precision
+from engine.training.recognized import search_in_steps
 from engine.training.recognizer_data import (
     Example,
     load_examples,
@@ -73,12 +74,7 @@ def phoneme_error_rate(
         logits, _ = net(features, net.initial_state())
         rows = torch.log_softmax(logits[0], dim=1).numpy()
         beam = PhonemeBeam(ngram, stay.numpy(), prior.numpy(), BEAM)
-        segments = [
-            s
-            for t in range(0, len(rows), STEP_FRAMES)
-            for s in beam.push(rows[t : t + STEP_FRAMES])
-        ]
-        heard = [s.phoneme for s in segments + beam.flush() if s.phoneme != SILENCE]
+        heard = [s.phoneme for s in search_in_steps(beam, rows) if s.phoneme != SILENCE]
         spoken = _collapse(example.labels)
         errors += count_edits(spoken, heard).total
         total += len(spoken)
