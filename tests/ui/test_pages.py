@@ -23,6 +23,7 @@ from pytestqt.qtbot import QtBot
 from app.audio import AudioPort, FilePort
 from app.settings import Settings
 from app.stats import CallStats
+from app.ui.devices_list import DeviceNames
 from app.ui.icons import ICON_DIR
 from app.ui.palette import DARK
 from app.ui.settings_dialog import SettingsDialog
@@ -135,6 +136,26 @@ def test_settings_come_back_as_they_were_chosen(make_window: MakeWindow) -> None
     window.preferences.change(chosen)
     theme().settle()
     assert theme().palette is DARK
+
+
+@pytest.mark.parametrize("kind", ["settings", "wizard"])
+def test_devices_are_chosen_by_name_and_kept(make_window: MakeWindow, kind: str) -> None:
+    window = make_window()
+    old = Settings(name="Ada", output_device="Old speakers")
+    port = FilePort(np.zeros(160, np.float32))
+    dialog: SettingsDialog | SetupWizard
+    if kind == "settings":
+        dialog = SettingsDialog(old, window)
+        dialog.complete()
+    else:
+        dialog = SetupWizard(old, window, lambda _mic, _out: port)
+    dialog._devices_found(DeviceNames(("Desk mic", "Headset"), ("Headset", "Room")))
+    assert dialog.loudspeaker.key() == "Old speakers"  # away, and still chosen
+    dialog.microphone.setCurrentIndex(dialog.microphone.findData("Headset"))
+    dialog.loudspeaker.setCurrentIndex(dialog.loudspeaker.findData("Room"))
+    chosen = dialog.settings()
+    assert (chosen.input_device, chosen.output_device) == ("Headset", "Room")
+    dialog.reject()
 
 
 def test_the_wizard_checks_the_level_and_plays_back(make_window: MakeWindow, qtbot: QtBot) -> None:

@@ -100,6 +100,27 @@ def test_what_is_painted_in_plots_is_also_there_as_labels(board: MeterBoard) -> 
         assert figure in shown
 
 
+@pytest.mark.parametrize(
+    ("curve", "value"),
+    [
+        ("phonemes.understood", 0.93),
+        ("opus.understood", 0.41),
+        ("phonemes.loss", 0.22),
+        ("opus.loss", 0.27),
+        ("phonemes.sent.payload", 412.0),
+        ("phonemes.sent.wire", 1730.0),
+        ("opus.received.payload", 6020.0),
+        ("opus.received.wire", 9230.0),
+        ("jitter", 33.0),
+    ],
+)
+def test_a_plot_draws_the_figure_that_is_read_out(
+    board: MeterBoard, curve: str, value: float
+) -> None:
+    board.show_stats(STATS)
+    assert board.history.series(curve)[-1] == pytest.approx(value)
+
+
 def test_the_other_way_of_the_bit_rates_is_read_out_when_it_is_chosen(board: MeterBoard) -> None:
     board.rates.ways.choose("sent")
     board.rates.show_stats(STATS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QDialog, QSpinBox
 from pytestqt.qtbot import QtBot
@@ -120,6 +121,25 @@ def test_every_page_wears_the_theme(make_window: MakeWindow, choice: str, palett
         middle = picture.height() // 2
         side = picture.pixelColor(2, middle)  # beside everything, on every page
         assert abs(side.lightness() - ground.lightness()) < 12, place
+
+
+def test_the_window_follows_the_system_into_the_dark_and_back(
+    make_window: MakeWindow, qapp: QApplication
+) -> None:
+    make_window()
+    theme().choose("system")
+    hints = qapp.styleHints()
+    for scheme, palette in (
+        (Qt.ColorScheme.Dark, DARK),
+        (Qt.ColorScheme.Light, LIGHT),
+        (Qt.ColorScheme.Dark, DARK),
+    ):
+        hints.setColorScheme(scheme)  # as a desktop that changes its own
+        QApplication.processEvents()
+        assert theme().palette is palette
+    theme().choose("light")  # whatever the system does
+    assert theme().palette is LIGHT
+    theme().settle()
 
 
 def test_meters_side_by_side_are_of_one_height(make_window: MakeWindow, qtbot: QtBot) -> None:
