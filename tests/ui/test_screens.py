@@ -123,21 +123,40 @@ def test_every_page_wears_the_theme(make_window: MakeWindow, choice: str, palett
         assert abs(side.lightness() - ground.lightness()) < 12, place
 
 
+class System:
+    """Qt's application and its hints, with a desktop that turns dark when it is told to."""
+
+    def __init__(self, application: QApplication) -> None:
+        self.scheme = Qt.ColorScheme.Light
+        self.setPalette = application.setPalette
+
+    def styleHints(self) -> System:
+        return self
+
+    def colorScheme(self) -> Qt.ColorScheme:
+        return self.scheme
+
+    def setColorScheme(self, wanted: Qt.ColorScheme) -> None:
+        """A wish of the program's own."""
+
+
 def test_the_window_follows_the_system_into_the_dark_and_back(
-    make_window: MakeWindow, qapp: QApplication
+    make_window: MakeWindow, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_window()
+    system = System(qapp)
+    monkeypatch.setattr(theme(), "_application", system)
     theme().choose("system")
-    hints = qapp.styleHints()
     for scheme, palette in (
         (Qt.ColorScheme.Dark, DARK),
         (Qt.ColorScheme.Light, LIGHT),
         (Qt.ColorScheme.Dark, DARK),
     ):
-        hints.setColorScheme(scheme)  # as a desktop that changes its own
-        QApplication.processEvents()
+        system.scheme = scheme
+        qapp.styleHints().colorSchemeChanged.emit(scheme)
         assert theme().palette is palette
     theme().choose("light")  # whatever the system does
+    qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme().palette is LIGHT
     theme().settle()
 
