@@ -47,6 +47,9 @@ class CallControls(Protocol):
     def set_arm(self, arm: Arm) -> None:
         """Which arm is heard: a 20 ms crossfade at matched loudness, without a gap."""
 
+    def set_aligned(self, aligned: bool) -> None:
+        """Hear Opus as late as the phonemes are now: in a blind test time must not tell."""
+
     def set_opus(self, rate_bps: int, frame_ms: int) -> None: ...
 
     def set_impairment(self, settings: ImpairmentSettings | None) -> None:

@@ -97,6 +97,9 @@ class CallPanel:
             raise SottovoceError(f"There is no arm {arm!r}: choose phonemes or opus.")
         self._switches.arm = arm
 
+    def set_aligned(self, aligned: bool) -> None:
+        self._switches.aligned = aligned
+
     def set_opus(self, rate_bps: int, frame_ms: int) -> None:
         low, high = min(OPUS_RATES_BPS), max(OPUS_RATES_BPS)
         if not low <= rate_bps <= high or frame_ms not in OPUS_FRAMES_MS:

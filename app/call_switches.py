@@ -29,6 +29,8 @@ class CallSwitches:
     push_to_talk: bool = False
     talk_key: bool = False
     impairment_words: str = ""
+    aligned: bool = False
+    """Whether Opus waits for the phonemes, so that switching is no leap in time."""
 
     @property
     def microphone_open(self) -> bool:

@@ -94,6 +94,7 @@ class EngineWorker:
         self._underruns = 0
         self._stalled_ms = float("-inf")
         self._played_ms = clock.now_ms()
+        self._aligned = False
         self._late_ms = 0.0  # how much sound waits at each step, lately
         self._port: AudioPort | None = None
         self._last_received: dict[str, int] = {}
@@ -159,6 +160,9 @@ class EngineWorker:
         self.near.set_opus(switches.opus_rate_bps, switches.opus_frame_ms)
         self.sound.arm = switches.arm
         self.sound.volume = switches.volume
+        if switches.aligned != self._aligned:
+            self._aligned = switches.aligned
+            self.sound.lag = self.far.phonemes_behind() if self._aligned else 0
         if switches.processing != self._processing:
             self._processing = switches.processing
             self.near.guard.configure(*switches.processing)

@@ -30,6 +30,7 @@ from transport.packetizer import Depacketizer
 from transport.reports import ReceptionMeter
 
 AHEAD: int = SAMPLE_RATE_HZ * 20 // 1000  # a queue below this is filled
+KEPT_SHIFTS: int = 32  # some three seconds of speech
 KEPT_ARRIVALS: int = 512  # events whose arrival is remembered; drops the oldest
 MAX_SHOWN_MISSING: int = 20  # of one hole, marks in the window
 MAX_COUNTED_MISSING: int = 200  # of one hole: more than are said in the ten seconds of the meter
@@ -54,6 +55,7 @@ class FarEnd:
         self._meter = meter
         self._on_row = on_row
         self._decoder = SpeechDecoder()
+        self._lookahead = self._decoder.LOOKAHEAD_MS * SAMPLE_RATE_HZ // 1000
         self._opus = OpusPlayout(opus_frame_ms)
         self._opus_frame_ms = opus_frame_ms
         self._streams = {"phonemes": 0, "opus": 0}
@@ -66,6 +68,7 @@ class FarEnd:
         self._depacketizer = Depacketizer()
         self._playout = Playout()
         self._arrivals: OrderedDict[int, float] = OrderedDict()
+        self._shifts: deque[int] = deque(maxlen=KEPT_SHIFTS)  # drops the oldest
         self._next_index: int | None = None
 
     @property
@@ -77,6 +80,12 @@ class FarEnd:
 
     def talking(self, now_ms: float) -> bool:
         return now_ms - self._talked_ms < TALKING_MS
+
+    def phonemes_behind(self) -> int:
+        """By how many samples the phoneme arm is heard later than the Opus arm; 0 if not known."""
+        if self._opus_shift is None or not self._shifts:
+            return 0
+        return max(0, int(np.median(self._shifts)) - self._opus_shift)
 
     def set_voice(self, voice: VoiceDescriptor | None) -> None:
         """Raises SottovoceError for a descriptor that names no voice."""
@@ -167,6 +176,7 @@ class FarEnd:
             self.delays.on_spoken(
                 now_ms - arrived_ms, waiting + queued_ms + self._decoder.LOOKAHEAD_MS
             )
+        self._shifts.append(at + self._lookahead - event.start_tick * SAMPLES_PER_TICK)
         self._add("phonemes", pcm)
         if self._meter:
             self._meter.said("phonemes", at, MISSING if concealed else event.phoneme)

@@ -17,6 +17,7 @@ from engine.events import Pcm
 from engine.mel import SAMPLE_RATE_HZ
 
 CROSSFADE: Final = SAMPLE_RATE_HZ * 20 // 1000
+MAX_LAG: Final = 3 * SAMPLE_RATE_HZ
 QUEUE: Final = 2 * SAMPLE_RATE_HZ  # of each arm; the longest event is 0.6 s; drops the newest
 
 
@@ -30,6 +31,9 @@ class FarSound:
         self._match = LoudnessMatch()
         self._opus_share = 1.0 if arm == "opus" else 0.0
         self._gain = volume
+        self.lag = 0
+        """Samples by which Opus is heard later than it could be; at most MAX_LAG."""
+        self._opus_past = np.zeros(MAX_LAG, np.float32)
 
     @property
     def gain_db(self) -> float:
@@ -52,11 +56,18 @@ class FarSound:
         self.queues["opus"].read_into(opus)
         matched = self._match.apply(phonemes, opus)
         share = self._fade(count)
-        heard = matched * (1.0 - share) + opus * share
+        heard = matched * (1.0 - share) + self._late(opus) * share
         target = self.volume
         ramp = np.linspace(self._gain, target, count, dtype=np.float32)
         self._gain = target
         return soft_limit((heard * ramp).astype(np.float32)), matched, opus
+
+    def _late(self, opus: Pcm) -> Pcm:
+        """[N] samples of the Opus arm → those of ``lag`` samples ago."""
+        both = np.concatenate([self._opus_past, opus])
+        self._opus_past = both[-MAX_LAG:]
+        end = len(both) - min(max(self.lag, 0), MAX_LAG)
+        return np.asarray(both[end - len(opus) : end], np.float32)
 
     def _fade(self, count: int) -> Pcm:
         """The Opus arm's share for the next [count] samples."""

@@ -113,6 +113,7 @@ class AbxDialog(QDialog):
 
     def start(self) -> None:
         self._making.finish()
+        self._call.set_aligned(True)
         self.session = AbxSession.start(self.count.value(), self._dice)
         self._pages.setCurrentIndex(1)
         self._next()
@@ -143,7 +144,7 @@ class AbxDialog(QDialog):
             self._next()
 
     def _finish(self, session: AbxSession) -> None:
-        self._call.set_arm(self._before)
+        self._give_back()
         set_text(self._figure, tr("{0} of {1}").format(session.correct, session.trials))
         sure = session.p_value < 0.05
         verdict = tr("You hear a difference.") if sure else tr("This may be guessing.")
@@ -192,5 +193,10 @@ class AbxDialog(QDialog):
                 self._call.set_arm(wanted)
 
     def done(self, result: int) -> None:
-        self._call.set_arm(self._before)
+        self._give_back()
         super().done(result)
+
+    def _give_back(self) -> None:
+        """The call as it was before the test."""
+        self._call.set_aligned(False)
+        self._call.set_arm(self._before)

@@ -171,7 +171,7 @@ class SetupWizard(QDialog):
             advice = tr("Hardly anything arrives: move closer, or choose another microphone.")
         else:
             advice = tr("That is a good level.")
-        set_text(self._advice, advice)
+        set_text(self._advice, trouble or advice)
         if self._recording:
             self.progress.setValue(round(100 * self._check.recorded_s / KEPT_SECONDS))
             if self._check.recorded_s >= KEPT_SECONDS:

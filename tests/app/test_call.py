@@ -18,6 +18,7 @@ from app.audio import NullPort
 from app.call import Call
 from app.call_state import CallState
 from app.logs import log_path, set_up_logging
+from app.processing import EchoGuard
 from app.settings import Settings
 from app.stats import DELAY_STAGES
 from engine.errors import SottovoceError
@@ -57,7 +58,11 @@ def test_impossible_settings_are_refused_with_advice(tmp_path: Path) -> None:
         Call(Settings(stun_servers=("nonsense",)), NullPort())
 
 
-def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
+def test_what_is_said_at_one_end_is_spoken_at_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []  # what the echo guards are told of the loudspeakers
+    monkeypatch.setattr(EchoGuard, "played", lambda _guard, pcm: given.append(len(pcm)))
     changes: list[CallState] = []
     before = set(threading.enumerate())
     with two_calls(tmp_path, any_speech(14.0)) as (one, two):
@@ -104,6 +109,13 @@ def test_what_is_said_at_one_end_is_spoken_at_the_other(tmp_path: Path) -> None:
         position, _ = two.heard(0)
         wait_for(lambda: two.heard(0)[0] > position + 4000, "sound to go on")
         assert two.state is CallState.ACTIVE
+
+        assert sum(given) > 3 * 16_000
+        assert two.stats().echo_guard == ""
+        two.set_processing(True, True, True)
+        wait_for(lambda: two.stats().echo_guard, "the echo guard to be switched on")
+        two.set_processing(False, False, False)
+        wait_for(lambda: not two.stats().echo_guard, "the echo guard to be switched off")
 
         one.set_muted(True)
         wait_for(lambda: says_nothing_for_a_second(one), "the muted end to fall silent")

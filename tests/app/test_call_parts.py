@@ -27,10 +27,11 @@ from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
 from app.talker import conversation
 from engine.events import PhonemeEvent
 from engine.intelligibility import MISSING
+from engine.opus import OpusEncoder
 from tests.speech import any_speech
 from transport.control import Hello, encode_control, parse_control
 from transport.impair import ImpairmentSettings
-from transport.link import ArmStats, LinkStats
+from transport.link import ArmStats, LinkStats, MediaPacket
 from transport.state import RtcSettings
 
 
@@ -153,6 +154,20 @@ def test_whichever_arm_is_heard_it_is_as_loud_and_the_volume_is_the_users() -> N
     assert hear(1.0) == pytest.approx(opus / 2, rel=0.05)
 
 
+def test_opus_waits_for_the_phonemes_without_a_seam() -> None:
+    sound = FarSound("opus")
+    said = noise(2, 0.1)
+    heard = []
+    for begin in range(0, len(said), 320):
+        sound.add("phonemes", np.zeros(320, np.float32))
+        sound.add("opus", said[begin : begin + 320])
+        sound.lag = 4000 if begin >= 16_000 else 0
+        heard.append(sound.take(320)[0])
+    whole = np.concatenate(heard)
+    assert np.array_equal(whole[:16_000], said[:16_000])
+    assert np.array_equal(whole[16_000:], said[12_000:28_000])
+
+
 def test_the_limiter_leaves_speech_alone_and_never_reaches_full_scale() -> None:
     assert np.array_equal(soft_limit(noise(0.1, 0.1)), noise(0.1, 0.1))
     assert np.abs(soft_limit(noise(0.1, 3.0))).max() <= 1.0
@@ -248,6 +263,27 @@ def test_what_never_came_is_marked_and_counted_against_what_is_understood() -> N
     assert kinds[20] == "concealed" and kinds[59] == "missing" and kinds[60] == "played"
     assert {row.event.index for row in rows if row.status == "concealed"} >= {10, 11, 20}
     assert ear.missing == len(gone)
+
+
+@pytest.mark.parametrize("late_ms", [100.0, 400.0])
+def test_it_is_known_by_how_much_phonemes_are_heard_later(late_ms: float) -> None:
+    """A blind test makes Opus wait for so long."""
+    far = FarEnd(FarSound(), None, lambda row: None)
+    assert far.phonemes_behind() == 0  # nothing was heard yet
+    opus = OpusEncoder(6000, 60, False, 0, dtx=False)
+    frames = events = 0
+    for now_ms in range(0, 5000, 10):
+        while 60 * (frames + 1) <= now_ms:  # a frame comes as soon as it is said
+            payload = opus.encode(noise(0.06, 0.1, seed=frames))
+            far.take([MediaPacket("opus", frames, 2880 * frames, payload, float(now_ms), 0)])
+            frames += 1
+        while 80 * (events + 1) + late_ms <= now_ms:
+            event = PhonemeEvent(events, 1 + events % 40, 8 * events, 8, True, (12, 14), 15)
+            far._arrived(event, float(now_ms))
+            events += 1
+        far.produce(160, float(now_ms), 0.0)
+    behind_ms = far.phonemes_behind() / 16
+    assert late_ms - 40.0 < behind_ms < late_ms + 160.0
 
 
 def test_a_name_from_the_network_is_safe_before_anything_sees_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -25,6 +26,19 @@ def test_this_machine_has_what_is_needed() -> None:
     models = [check for name, check in checks.items() if name.startswith("Model ")]
     assert len(models) >= 5
     assert [check for check in models if check.status != "good"] == []
+
+
+def test_ports_that_are_closed_are_said_with_what_closes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(socket.socket):
+        def bind(self, _address: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", Closed)
+    found = doctor._ports()
+    assert found.status == "bad"
+    assert "firewall" in found.found
 
 
 def test_without_a_display_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

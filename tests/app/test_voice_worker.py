@@ -37,6 +37,20 @@ def test_the_voice_is_learned_while_they_talk_and_forgotten_at_the_end() -> None
     assert worker.voice is None
 
 
+def test_a_voice_is_more_like_its_talker_than_another_one() -> None:
+    speech = any_speech(6.0)
+    own = VoiceEncoder().describe(speech)
+    worker = VoiceWorker()
+    worker.close()  # this test is its thread
+    worker._kept = speech
+    likeness = []
+    for voice in (own, VoiceDescriptor(0, 100, tuple(64 - stage for stage in own.stages))):
+        worker._compare(voice)
+        assert worker.similarity is not None and -1.0 <= worker.similarity <= 1.0
+        likeness.append(worker.similarity)
+    assert likeness[0] > likeness[1] + 0.1
+
+
 def test_silence_gives_no_voice_and_a_flood_is_dropped() -> None:
     worker = VoiceWorker()
     try:

@@ -255,6 +255,10 @@ def test_a_whole_call_by_keyboard_alone(
     qtbot.waitUntil(lambda: mine.stats().muted, timeout=SOON_MS)
     press(qtbot, window, Qt.Key.Key_M)
     qtbot.waitUntil(lambda: not mine.stats().muted, timeout=SOON_MS)
+    press(qtbot, window, Qt.Key.Key_R)
+    qtbot.waitUntil(lambda: theirs.stats().recording == "asked", timeout=SOON_MS)
+    press(qtbot, window, Qt.Key.Key_R)  # taken back
+    qtbot.waitUntil(lambda: theirs.stats().recording == "off", timeout=SOON_MS)
     press(qtbot, window, Qt.Key.Key_D)
     qtbot.waitUntil(window.page.details.isVisible, timeout=SOON_MS)
     press(qtbot, window, Qt.Key.Key_P)
