@@ -60,9 +60,11 @@ def summarise(
             "packets_lost": lost,
         }
         if arm == "phonemes":
+            came = last.events_received - first.events_received
+            missed = last.events_lost - first.events_lost
             summary[arm] |= {
-                "events_sent": last.events_received + last.events_lost - first.events_received,
-                "events_lost": last.events_lost - first.events_lost,
+                "events_sent": came + missed,
+                "events_lost": missed,
                 "events_concealed": last.events_concealed - first.events_concealed,
                 "descriptor_bits": last.voice.bits_received,
             }

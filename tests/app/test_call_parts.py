@@ -24,6 +24,8 @@ from app.network import STREAM_VERSION, Network
 from app.processing import EchoGuard
 from app.rates import RateMeter
 from app.side_messages import Ping, Pong, Timing, encode_side, parse_side
+from app.stats import CallStats
+from app.summary import summarise
 from app.talker import conversation
 from engine.events import PhonemeEvent
 from engine.intelligibility import MISSING
@@ -284,6 +286,36 @@ def test_it_is_known_by_how_much_phonemes_are_heard_later(late_ms: float) -> Non
         far.produce(160, float(now_ms), 0.0)
     behind_ms = far.phonemes_behind() / 16
     assert late_ms - 40.0 < behind_ms < late_ms + 160.0
+
+
+def test_the_reports_table_holds_what_happened_while_it_was_recorded() -> None:
+    first = CallStats(
+        packets_received={"phonemes": 5, "opus": 50},
+        packets_lost={"phonemes": 1, "opus": 10},
+        events_received=20,
+        events_lost=2,
+        events_concealed=1,
+    )
+    last = CallStats(
+        packets_received={"phonemes": 65, "opus": 350},
+        packets_lost={"phonemes": 21, "opus": 110},
+        events_received=320,
+        events_lost=5,
+        events_concealed=3,
+    )
+    rows = [
+        {"opus_payload_bps": 6000.0, "opus_wire_bps": 9000.0, "opus_delay_ms": 100.0 + 10 * n}
+        | {"phonemes_intelligibility": 90.0, "opus_intelligibility": None}
+        for n in range(5)
+    ]
+    table = summarise(first, last, rows, 5.0)
+    assert (table["phonemes"]["packets_sent"], table["phonemes"]["packets_lost"]) == (80, 20)
+    assert (table["opus"]["packets_sent"], table["opus"]["packets_lost"]) == (400, 100)
+    assert table["phonemes"]["events_lost"] == 3 and table["phonemes"]["events_sent"] == 303
+    assert table["phonemes"]["events_concealed"] == 2
+    assert (table["opus"]["payload_bps"], table["opus"]["wire_bps"]) == (6000.0, 9000.0)
+    assert table["opus"]["delay_ms_median"] == 120.0
+    assert table["phonemes"]["intelligibility"] == 0.9 and "intelligibility" not in table["opus"]
 
 
 def test_a_name_from_the_network_is_safe_before_anything_sees_it(tmp_path: Path) -> None:

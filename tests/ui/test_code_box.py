@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.ui.code_box import QUIET_MODULES, CodeBox, QrPicture
+from app.ui.exchange_page import InvitePage
 
 LINK = "sottovoce:cbi7tupqp5lqyojpgieu2rdluap27vjanmf6ovcmw67hhx2vwezwwad7aaaadlneroflb2a"
 
@@ -37,6 +38,18 @@ def test_the_picture_is_the_code(qapp: QApplication, qtbot: QtBot, text: str) ->
     assert modules(picture, len(wanted)) == wanted
     rim = [picture.pixelColor(x, 6).lightness() for x in range(20, picture.width() - 20)]
     assert min(rim) > 240  # readers want white around it
+
+
+def test_the_invite_page_draws_the_link_it_copies(qapp: QApplication, qtbot: QtBot) -> None:
+    page = InvitePage()
+    qtbot.addWidget(page)
+    page.set_code(LINK.removeprefix("sottovoce:"), LINK)
+    wanted = segno.make_qr(LINK.upper(), error="m").matrix
+    assert modules(page.qr.grab().toImage(), len(wanted)) == [
+        [bool(cell) for cell in line] for line in wanted
+    ]
+    page.reset()
+    assert page.qr.isHidden() and not page.answer.paste.isEnabled()
 
 
 @pytest.mark.parametrize("text", ["", "x" * 5_000], ids=["nothing", "too long"])
