@@ -171,7 +171,10 @@ class Call(CallPanel):
             self._end(str(error), ByeReason.HANG_UP)
         except Exception as error:
             log.exception("the engine worker failed")
-            self._end(f"The call cannot go on ({type(error).__name__}).", ByeReason.HANG_UP)
+            self._end(
+                f"The call cannot go on ({type(error).__name__}): call again; the log says more.",
+                ByeReason.HANG_UP,
+            )
         finally:
             while self._wanted():
                 self._stop.wait(STOP_S)

@@ -196,6 +196,7 @@ def _desktop() -> list[Check]:
 
 
 def _folders() -> Check:
+    from app.logs import log_path
     from app.settings import config_dir, recordings_dir
 
     for folder in (config_dir(), recordings_dir()):
@@ -206,7 +207,8 @@ def _folders() -> Check:
             return Check("Folders", "bad", f"{folder} cannot be written to")
     free_gb = shutil.disk_usage(os.path.expanduser("~")).free / 1e9
     status: Status = "good" if free_gb > 0.5 else "note"
-    return Check("Folders", status, f"settings in {config_dir()}; {free_gb:.0f} GB free")
+    found = f"settings in {config_dir()}, log in {log_path().parent}; {free_gb:.0f} GB free"
+    return Check("Folders", status, found)
 
 
 def _guarded(name: str, check: Callable[[], Check | list[Check]]) -> list[Check]:

@@ -175,7 +175,8 @@ class AbxDialog(QDialog):
             set_text(self._where, tr("Saved as {0}").format(path))
             self.saved.emit(path)
         else:
-            set_text(self._where, tr("The result cannot be saved ({0}).").format(reason))
+            words = tr("The result cannot be saved ({0}): choose another folder for recordings.")
+            set_text(self._where, words.format(reason))
         self._make_room()
 
     def _make_room(self) -> None:

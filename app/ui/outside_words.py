@@ -21,7 +21,7 @@ _MARKED = (
     QT_TRANSLATE_NOOP("Outside", "The other side has another version; update both and call again."),
     QT_TRANSLATE_NOOP("Outside", "The other side is in another call."),
     QT_TRANSLATE_NOOP("Outside", "The connection failed."),
-    QT_TRANSLATE_NOOP("Outside", "The call cannot go on ({0})."),
+    QT_TRANSLATE_NOOP("Outside", "The call cannot go on ({0}): call again; the log says more."),
     QT_TRANSLATE_NOOP(
         "Outside",
         "{0} speaks version {1} of the speech stream, this program version {2}: "

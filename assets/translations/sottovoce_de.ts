@@ -112,8 +112,8 @@
         <translation>Gespeichert als {0}</translation>
     </message>
     <message>
-        <source>The result cannot be saved ({0}).</source>
-        <translation>Das Ergebnis lässt sich nicht speichern ({0}).</translation>
+        <source>The result cannot be saved ({0}): choose another folder for recordings.</source>
+        <translation>Das Ergebnis lässt sich nicht speichern ({0}): Wählen Sie einen anderen Ordner für Aufnahmen.</translation>
     </message>
     <message>
         <source>No call</source>
@@ -1183,8 +1183,8 @@
         <translation>Die Verbindung ist gescheitert.</translation>
     </message>
     <message>
-        <source>The call cannot go on ({0}).</source>
-        <translation>Das Gespräch kann nicht weitergehen ({0}).</translation>
+        <source>The call cannot go on ({0}): call again; the log says more.</source>
+        <translation>Das Gespräch kann nicht weitergehen ({0}): Rufen Sie neu an; das Protokoll sagt mehr.</translation>
     </message>
     <message>
         <source>{0} speaks version {1} of the speech stream, this program version {2}: update the other side, then call again.</source>
