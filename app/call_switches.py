@@ -47,7 +47,7 @@ def impairment_words(settings: ImpairmentSettings | None) -> str:
     if settings.delay_ms or settings.jitter_ms:
         words.append(f"{settings.delay_ms:.0f} ± {settings.jitter_ms:.0f} ms")
     if settings.rate_bps:
-        words.append(f"{settings.rate_bps / 1000:.3g} kb/s")
+        words.append(f"{settings.rate_bps / 1000:.3g} kbit/s")
     if settings.reorder:
         words.append("reordering")
     return ", ".join(words)

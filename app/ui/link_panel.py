@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QLocale, Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
 
 from app.call_controls import CallControls
@@ -35,30 +35,36 @@ class _Slider:
     def __init__(self, name: str, unit: str, top: int, factor: float) -> None:
         self.factor = factor
         self._unit = unit
+        self._real = 0.0
         self.name = label(name, "small")
         self.value = label("", "value")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, top)
         self.slider.setAccessibleName(name)
         self.slider.setPageStep(max(1, top // 10))
-        self.slider.valueChanged.connect(self._describe)
+        self.slider.valueChanged.connect(self._moved)
+        self._describe()
+
+    def _moved(self, steps: int) -> None:
+        self._real = steps * self.factor
         self._describe()
 
     def _describe(self) -> None:
-        number = self.slider.value()
-        text = tr("none") if number == 0 else f"{number} {self._unit}"
+        number = QLocale().toString(round(self._real / self.factor, 1), "g", 6)
+        text = f"{number} {self._unit}" if self._real else tr("none")
         set_text(self.value, text)
         self.slider.setAccessibleDescription(text)
 
     def set_real(self, value: float) -> None:
-        """Without a signal to the call."""
+        """Without a signal to the call. A preset may lie between two steps: 9.6 kbit/s."""
+        self._real = value
         self.slider.blockSignals(True)
         self.slider.setValue(round(value / self.factor))
         self.slider.blockSignals(False)
         self._describe()
 
     def real(self) -> float:
-        return self.slider.value() * self.factor
+        return self._real
 
 
 class LinkPanel(QWidget):

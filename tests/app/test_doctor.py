@@ -41,6 +41,14 @@ def test_ports_that_are_closed_are_said_with_what_closes_them(
     assert "firewall" in found.found
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = doctor._folders()
+    assert good.status != "bad" and "log in" in good.found
+    monkeypatch.setattr(doctor.os, "access", lambda _path, _mode: False)
+    assert doctor._folders().status == "bad"
+    assert "cannot be written to" in doctor._folders().found
+
+
 def test_without_a_display_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -59,7 +59,7 @@ from app.logs import set_up_logging
 set_up_logging()
 for number in range(200):
     logging.getLogger("test").info("line %d", number)
-time.sleep(0.3)
+time.sleep(0.5)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -153,7 +153,7 @@ def test_devices_are_chosen_by_name_and_kept(make_window: MakeWindow, kind: str)
     assert dialog.loudspeaker.key() == "Old speakers"  # away, and still chosen
     dialog.microphone.setCurrentIndex(dialog.microphone.findData("Headset"))
     dialog.loudspeaker.setCurrentIndex(dialog.loudspeaker.findData("Room"))
-    chosen = dialog.settings()
+    chosen = dialog.applied_to(old)
     assert (chosen.input_device, chosen.output_device) == ("Headset", "Room")
     dialog.reject()
 

@@ -15,8 +15,10 @@ from pytestqt.qtbot import QtBot
 from app.audio import NullPort
 from app.call import Call
 from app.call_state import CallState
+from app.export import TWO_TALKERS
 from app.settings import Settings
 from app.stats import DELAY_STAGES, Arm, CallStats, ChatLine
+from app.ui.chat_panel import plain_line
 from app.ui.delay_bar import DelayCard
 from app.ui.view_models import judge
 from tests.app.calls import make_call
@@ -100,6 +102,59 @@ def test_a_link_that_was_made_worse_before_the_window_came_is_shown(
     assert panel.sliders["loss"].real() == pytest.approx(PRESETS["train"].loss)
     assert "train" in [choices.current() for choices in panel._rows]
     call.close()
+
+
+def test_a_slider_changes_the_link_and_a_preset_is_left_by_it(
+    make_window: MakeWindow, call: Call, qtbot: QtBot
+) -> None:
+    window = make_window(call)
+    window.attach(call)
+    panel = window.page.details.link
+    panel.choose_preset("satellite")
+    assert call.impairment() == PRESETS["satellite"]
+    assert panel.sliders["rate_bps"].value.text() == "9.6 kbit/s"
+    panel.sliders["loss"].slider.setValue(33)
+    wanted = dataclasses.replace(PRESETS["satellite"], loss=0.33)
+    qtbot.waitUntil(lambda: call.impairment() == wanted, timeout=5000)
+    assert {choices.current() for choices in panel._rows} == {""}
+    panel.choose_preset("good Wi-Fi")
+    assert panel.sliders["loss"].value.text() == "0.5 %"  # not none
+    panel.choose_preset("perfect")
+    assert call.impairment() is None
+    call.close()
+
+
+def test_ringing_ends_where_one_leaves(make_window: MakeWindow, call: Call) -> None:
+    heard: list[str] = []
+
+    class Bell:
+        def play(self, name: str, *, repeat: bool = False) -> None:
+            heard.append(name)
+
+        def stop(self) -> None:
+            heard.append("silence")
+
+    window = make_window(call, sounds=Bell())
+    window.begin_join()
+    window.exchange._accepted("abc")
+    assert heard == ["ringing"]
+    window.leave()
+    assert heard == ["ringing", "silence"]
+    assert window.pages.currentWidget() is window.start
+    call.close()
+
+
+def test_what_a_recording_says_of_itself_names_the_consent(call: Call) -> None:
+    said = call._recording_info(dataclasses.replace(ACTIVE, impairment="20 % loss"))
+    assert "both sides agreed" in str(said["consent"])
+    assert said["link"] == "20 % loss"
+    assert "other side" in str(said[TWO_TALKERS])
+    call.close()
+
+
+def test_a_message_is_one_line_that_turns_nothing_around() -> None:
+    assert plain_line(" a\u202eb\x1b[31mc\nd ") == "ab[31mcd"
+    assert len(plain_line("x" * 9_000)) == 500
 
 
 def test_a_message_is_told_where_no_chat_is_open_and_none_is_ever_left_out(
