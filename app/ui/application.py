@@ -67,11 +67,11 @@ def resume(window: CallWindow, settings: Settings, tickets: TicketFile) -> bool:
     if ticket is None:
         return False
 
-    def go_on(call: CallControls) -> None:
-        call.resume(ticket)
-        window.attach(call)
+    def go_on(_code: str) -> None:
+        if window.desk.call is not None:
+            window.attach(window.desk.call)
 
-    window.desk.open(settings, go_on, log.warning)
+    window.desk.begin(settings, lambda call: call.resume(ticket), go_on, log.warning)
     return True
 
 

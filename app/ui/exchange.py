@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from PySide6.QtGui import QGuiApplication
 
-from app.call_controls import CallControls
 from app.call_state import CallState
 from app.settings import Settings
 from app.stats import CallStats
@@ -35,11 +34,9 @@ class Exchange:
     def begin_invite(self) -> None:
         self.invite.reset()
         self.invite.show_status(tr("Asking the network for an address …"), busy=True)
-
-        def ask(call: CallControls) -> None:
-            self._desk.when(call.create_invite(), self._invited, self._invite_failed)
-
-        self._desk.open(self._settings(), ask, self._invite_failed)
+        self._desk.begin(
+            self._settings(), lambda call: call.create_invite(), self._invited, self._invite_failed
+        )
 
     def _invited(self, code: str) -> None:
         self.invite.set_code(code, code_link(code))
@@ -89,11 +86,12 @@ class Exchange:
         self.join.show_error("")
         self.join.invite.lock(True)
         self.join.show_status(tr("Making your answer …"), busy=True)
-
-        def ask(call: CallControls) -> None:
-            self._desk.when(call.accept_invite(code), self._accepted, self._join_failed)
-
-        self._desk.open(self._settings(), ask, self._join_failed)
+        self._desk.begin(
+            self._settings(),
+            lambda call: call.accept_invite(code),
+            self._accepted,
+            self._join_failed,
+        )
 
     def _accepted(self, code: str) -> None:
         self.join.set_code(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.call_state import CallState
+from app.helper import Helper
 from app.ui.application import warm_up
 from app.ui.call_window import CallWindow
 from app.ui.palette import DARK
@@ -77,18 +79,20 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     rung: list[str] = []
     window = make_window(mine, sounds=Bell(rung), recordings=str(tmp_path / "abx"))
 
+    elsewhere = Helper("the other side").start()
+    made = threads_made_here(monkeypatch)  # from here to the ended page
     qtbot.mouseClick(window.start.invite, LEFT)
     qtbot.waitUntil(lambda: bool(window.invite.code.code), timeout=PATIENCE_MS)
     qtbot.mouseClick(window.invite.code.copy_code, LEFT)
     code = QGuiApplication.clipboard().text()
     assert code == window.invite.code.code
-    answer = theirs.accept_invite(code)
-    qtbot.waitUntil(answer.done, timeout=PATIENCE_MS)
-    QGuiApplication.clipboard().setText(answer.result())
+    answers: list[Future[str]] = []
+    elsewhere.do(lambda: answers.append(theirs.accept_invite(code)))
+    qtbot.waitUntil(lambda: bool(answers) and answers[0].done(), timeout=PATIENCE_MS)
+    QGuiApplication.clipboard().setText(answers[0].result())
     qtbot.mouseClick(window.invite.answer.paste, LEFT)
     handled = qapp.begin()  # measured from here, the change to the page of the call included
     libraries = loaded_libraries()
-    made = threads_made_here(monkeypatch)
     qtbot.mouseClick(window.invite.answer.go, LEFT)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.page, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: window.page.header.name.text() == "Bo", timeout=SOON_MS)
@@ -216,7 +220,7 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
 
 
 def test_a_whole_call_by_keyboard_alone(
-    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path
+    make_window: MakeWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = make_call("Bo", np.zeros(16_000, np.float32), tmp_path)
     mine = make_call("Ada", any_speech(4.0), tmp_path)
@@ -224,6 +228,7 @@ def test_a_whole_call_by_keyboard_alone(
     invite = theirs.create_invite()
     qtbot.waitUntil(invite.done, timeout=PATIENCE_MS)
 
+    made = threads_made_here(monkeypatch)
     assert window.start.invite.hasFocus()
     press(qtbot, window, Qt.Key.Key_Tab)
     assert window.start.join.hasFocus()
@@ -271,6 +276,7 @@ def test_a_whole_call_by_keyboard_alone(
     assert not mine.stats().muted  # Space talked, it did not press the button
     qtbot.keyClick(window.page.bar.mute, Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.ended, timeout=PATIENCE_MS)
+    assert made == []
     press(qtbot, window, Qt.Key.Key_Space)
     assert window.pages.currentWidget() is window.start
     theirs.close()

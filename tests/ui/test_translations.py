@@ -222,7 +222,8 @@ def test_the_sentences_from_below_are_those_that_are_written_there() -> None:
     told = [
         part.value
         for node in ast.walk(ast.parse((ROOT / "transport" / "invite.py").read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InviteError", "_Refusal")
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("InviteError", "_Refusal")
         for part in ast.walk(node)
         if isinstance(part, ast.Constant)
     ]
