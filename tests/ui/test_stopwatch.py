@@ -16,6 +16,7 @@ from tests.ui.stopwatch import (
     FRAME_MS,
     LATE_MS,
     LONGEST_WAIT_MS,
+    MOST_PACE,
     Handled,
     MeasuredApplication,
     Others,
@@ -87,9 +88,9 @@ def test_events_of_a_dialogs_own_loop_count_for_themselves(qapp: MeasuredApplica
 def test_the_pace_is_one_where_nothing_is_in_the_way(qapp: MeasuredApplication) -> None:
     pace = Pace()
     before_s = pace.best_s
-    assert 1.0 <= pace.now() < 20.0
+    assert 1.0 <= pace.now() <= MOST_PACE
     pace.best_s = before_s / 3.0  # as if the machine had been three times faster
-    assert pace.now() >= 2.0
+    assert pace.now() == MOST_PACE
 
 
 @needs_schedstat
@@ -136,8 +137,8 @@ def test_a_thread_without_a_processor_is_noticed() -> None:
     "slow",
     [
         [Handled(16.5, "paint")],
-        [Handled(33.0, "paint", 0.0, 2.0)],
-        [Handled(9.0, "paint")] * 50,
+        [Handled(24.5, "paint", 0.0, MOST_PACE)],
+        [Handled(9.0, "paint")] * 15,
         [Handled(1.0, "paint", LONGEST_WAIT_MS + 1.0)],
         [Handled(1.0, "paint", LONGEST_WAIT_MS + 61.0, 1.0, 60.0)],
         [Handled(1.0, "paint", LATE_MS + 1.0)] * 5,
@@ -155,17 +156,16 @@ def test_a_window_that_blocks_is_told(slow: list[Handled]) -> None:
     assert_never_blocked(QUICK)
     assert_never_blocked([*QUICK, Handled(15.0, "paint", LONGEST_WAIT_MS - 1.0)])
     assert_never_blocked([*QUICK, Handled(1.0, "paint", LONGEST_WAIT_MS + 50.0, 1.0, 60.0)])
-    assert_never_blocked([*QUICK, Handled(24.0, "paint", 0.0, 2.0)])
+    assert_never_blocked([*QUICK, Handled(23.5, "paint", 0.0, MOST_PACE)])
     with pytest.raises(AssertionError, match=r"busy|too many|waited"):
         assert_never_blocked([*QUICK, *slow])
 
 
-def test_one_event_in_a_call_may_take_two_frames() -> None:
-    call = [Handled(1.0, "paint")] * 500
-    assert_never_blocked([*call, Handled(31.0, "paint")])
-    for slow in ([Handled(33.0, "paint")], [Handled(17.0, "paint")] * 2):
-        with pytest.raises(AssertionError, match="busy"):
-            assert_never_blocked([*call, *slow])
+def test_one_event_of_a_long_call_is_enough() -> None:
+    call = [Handled(1.0, "paint")] * 5000
+    assert_never_blocked(call)
+    with pytest.raises(AssertionError, match="busy"):
+        assert_never_blocked([*call, Handled(16.1, "paint")])
 
 
 def test_a_window_that_was_never_shown_is_told() -> None:
