@@ -139,8 +139,8 @@ class LaneStrip:
         begins = begins_ms(events)
         # a whole pixel, so that an event looks the same in every picture
         self._left_ms = (math.floor(begins[-1] * PIXELS_PER_MS) - size.width()) / PIXELS_PER_MS
-        seen = next(n for n, begin in enumerate(begins) if begin >= self._left_ms)
-        seen = max(0, seen - 1)  # the one that is half out of it
+        # from the one that is half out of it; what was heard late may begin before others
+        seen = max((n for n, begin in enumerate(begins) if begin < self._left_ms), default=0)
         self._picture = clear_picture(QSize(size.width() + ROOM_PX, size.height()), ratio)
         self._pitch, self._free_ms = None, -math.inf
         return events[seen:], begins[seen:]

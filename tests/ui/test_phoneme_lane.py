@@ -165,6 +165,17 @@ def test_a_long_silence_leaves_the_lane_empty_and_it_goes_on_behind_it(qapp: obj
     assert not row.reshape(-1, 4)[: -int(words_px) - 4].any()
 
 
+def test_what_was_heard_late_ends_no_lane_in_painting_it_for_ever(qapp: object) -> None:
+    at_once = [mark("far", 10 * number, 0.0) for number in range(17)]  # too much to be queued
+    events = [*at_once, *(mark("far", 10 * n, 100.0 * (n - 16)) for n in range(17, 37))]
+    assert min(np.diff(begins_ms(events))) < -1000.0
+    strip = LaneStrip()
+    paintings = 1
+    while not strip.update(events, QSize(100, 60), 1.0):
+        paintings += 1
+        assert paintings < 20
+
+
 def test_marks_are_put_on_the_calls_clock_once() -> None:
     marks: deque[EventMark] = deque(speech(5), maxlen=6)
     view = MarkView()
