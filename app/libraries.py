@@ -20,9 +20,9 @@ def load() -> None:
     from app import export
     from app.devices import list_devices
     from app.processing import EchoGuard
+    from engine.dvector import embed
     from engine.encoder import SpeechEncoder
     from engine.mel import SAMPLE_RATE_HZ
-    from engine.voice import embed
 
     torch.set_num_threads(1)
     silence = np.zeros(SAMPLE_RATE_HZ // 4, np.float32)

@@ -19,10 +19,11 @@ import numpy as np
 
 from app.memory import give_back
 from engine.adaptation import refine
+from engine.dvector import DVECTOR_DIM, embed
 from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import HOP, SAMPLE_RATE_HZ, log_mel
-from engine.voice import DVECTOR_DIM, descriptor_vector, embed
+from engine.voice import descriptor_vector
 
 log = logging.getLogger(__name__)
 

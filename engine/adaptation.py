@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.articulation import shape_basis
+from engine.dvector import DVECTOR_DIM
 from engine.event_scalars import event_scalars
 from engine.events import MAX_LAYERS, PhonemeEvent, VoiceDescriptor
 from engine.phonemes import SILENCE
@@ -26,7 +27,7 @@ from engine.synthesizer import (
     pitch_track,
     tick_scalars,
 )
-from engine.voice import DVECTOR_DIM, VoiceModel, load_model
+from engine.voice import VoiceModel, load_model
 
 F32 = NDArray[np.float32]
 MAX_TICKS = 1_000  # of speech a refinement looks at, the newest: bounds its work to seconds

@@ -6,16 +6,15 @@ the synthesizer. Biometric data: it stays in memory, is never logged, and goes a
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.dvector import DVECTOR_DIM, active_ticks, embed
 from engine.errors import SottovoceError
 from engine.events import CODE_LEVELS, DESCRIPTOR_STAGES, PITCH_REFERENCE_HZ, VoiceDescriptor
 from engine.mel import HOP, N_MELS, SAMPLE_RATE_HZ, log_mel
@@ -23,12 +22,9 @@ from engine.prosody import ProsodyTracker
 from engine.weights import WeightsError, load_weights
 
 F32 = NDArray[np.float32]
-DVECTOR_DIM = 256
 BALANCE_DIM = 24
 VOICE_DIM = DVECTOR_DIM + BALANCE_DIM
 """A voice is a unit d-vector [256] followed by spectral balance [24], whitened."""
-SPEECH_LEVEL_DB = -26.0  # what Resemblyzer hears best: the level of its training speech
-ACTIVE_RANGE_DB = 30.0  # below the loud ticks by more than this is pause
 BALANCE_STAGES = 12
 DVECTOR_STAGES = DESCRIPTOR_STAGES - BALANCE_STAGES
 WINDOW_TICKS = 160  # Resemblyzer's window: 1.6 s of speech
@@ -39,17 +35,6 @@ PITCH_SECONDS = 12  # enough speech for a mean pitch
 MARGIN_TICKS = 2  # log-mel needs 256 samples on each side of a block
 
 
-def active_ticks(power: F32) -> NDArray[np.bool_]:
-    """Which 10 ms ticks belong to speech, by level alone. power: [T] mean squares → [T] bool."""
-    if len(power) == 0:
-        return np.zeros(0, bool)
-    level_db = 10.0 * np.log10(np.maximum(power, 1e-12))
-    loud = float(np.percentile(level_db, 95))
-    on = level_db > max(loud - ACTIVE_RANGE_DB, -60.0)
-    near = np.convolve(on.astype(np.float32), np.ones(19, np.float32))[9 : 9 + len(on)]
-    return np.asarray(near > 0.5)
-
-
 def spectral_balance(mel: F32, power: F32) -> F32:
     """Mean log-mel of the speech with its level taken out. mel: [T, 80], power: [T] → [80]."""
     on = active_ticks(power)
@@ -57,30 +42,6 @@ def spectral_balance(mel: F32, power: F32) -> F32:
         return np.zeros(N_MELS, np.float32)
     mean = mel[on].mean(axis=0, dtype=np.float64)
     return np.asarray(mean - mean.mean(), np.float32)
-
-
-@lru_cache(maxsize=1)
-def _resemblyzer() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pkg_resources and scipy.ndimage.morphology, both theirs
-        from resemblyzer import VoiceEncoder as Encoder
-    return Encoder("cpu", verbose=False)
-
-
-def embed(pcm: F32, rate: float = 1.3) -> F32:
-    """d-vector of the speech in ``pcm`` [N], pauses cut, level evened. Returns unit [256].
-
-    rate: 1.6 s windows a second. After Wan et al., 2018 (Resemblyzer's weights).
-    """
-    ticks = len(pcm) // HOP
-    frames = np.asarray(pcm[: ticks * HOP], np.float32).reshape(ticks, HOP)
-    on = active_ticks(np.mean(frames * frames, axis=1))
-    speech = frames[on].ravel() if on.any() else np.zeros(HOP * 4, np.float32)
-    rms = float(np.sqrt(np.mean(speech * speech) + 1e-12))
-    level = min(10.0 ** (SPEECH_LEVEL_DB / 20.0) / rms, 100.0)
-    with torch.inference_mode():
-        vector = _resemblyzer().embed_utterance(speech * np.float32(level), rate=rate)
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.articulation import SHAPE_TIMES, shape_basis
+from engine.dvector import DVECTOR_DIM
 from engine.event_scalars import EVENT_SCALARS, event_scalars
 from engine.phonemes import N_PHONEMES, SILENCE
 from engine.synthesizer import (
@@ -26,7 +27,7 @@ from engine.synthesizer import (
 from engine.training.datasets import Corpus
 from engine.training.events import jitter_bounds, measure, to_events
 from engine.training.recognized import Events
-from engine.voice import BALANCE_DIM, DVECTOR_DIM, VOICE_DIM
+from engine.voice import BALANCE_DIM, VOICE_DIM
 
 F32 = NDArray[np.float32]
 CROP_TICKS = 300

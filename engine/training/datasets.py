@@ -150,7 +150,7 @@ def prepare(data_dir: Path, cache_dir: Path, workers: int = 2) -> None:
 
 def _dvectors(cache_dir: Path) -> F32:
     """One Resemblyzer d-vector a clip, [clips, 256]. Long: about 2 clips per 50 ms."""
-    from engine.voice import embed
+    from engine.dvector import embed
 
     samples = np.load(cache_dir / "pcm.npy", mmap_mode="r")
     ends = np.cumsum(np.load(cache_dir / "len.npy")) * HOP
@@ -267,5 +267,7 @@ class Corpus:
             mine = np.array([self.clips[n].source == source for n in indices])
             weights[mine] *= SOURCE_SHARES.get(source, 0.0) / weights[mine].sum()
         if weights.sum() == 0:
-            raise SottovoceError("No aligned training speech found: point --data at the speech folder.")
+            raise SottovoceError(
+                "No aligned training speech found: point --data at the speech folder."
+            )
         return np.asarray(weights / weights.sum())

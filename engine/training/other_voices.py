@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from engine.dvector import embed
 from engine.mel import HOP, log_mel
 from engine.training.augment import change_speed
 from engine.training.datasets import Clip, Corpus
 from engine.training.events import tick_power
-from engine.voice import embed, spectral_balance
+from engine.voice import spectral_balance
 
 SPEEDS = (0.84, 0.92, 1.09, 1.18)
 SOURCES = ("librispeech",)  # one clip a reader: the voices are what is scarce

@@ -15,15 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.dvector import DVECTOR_DIM
 from engine.events import CODE_LEVELS, DESCRIPTOR_STAGES
 from engine.training.datasets import Corpus
-from engine.voice import (
-    BALANCE_DIM,
-    BALANCE_STAGES,
-    DVECTOR_DIM,
-    DVECTOR_STAGES,
-    build_model,
-)
+from engine.voice import BALANCE_DIM, BALANCE_STAGES, DVECTOR_STAGES, build_model
 from engine.weights import MODELS_DIR, save_weights
 
 F32 = NDArray[np.float32]
@@ -111,7 +106,8 @@ def train(corpus: Corpus, seed: int) -> dict[str, Tensor]:
     favour = {"librispeech": 8.0, "storybooks": 2.0}  # the widest native variety counts most
     weights = np.array(
         [
-            favour.get(corpus.clips[n].source, 1.0) * (0.4 if corpus.clips[n].group == "child" else 1)
+            favour.get(corpus.clips[n].source, 1.0)
+            * (0.4 if corpus.clips[n].group == "child" else 1)
             for n in clips
         ]
     )
@@ -147,7 +143,9 @@ def score(corpus: Corpus, tensors: dict[str, Tensor]) -> list[dict[str, float]]:
         cosine = np.mean([a[:d] @ b[:d] for a, b in zip(voices, back, strict=True)])
         error = np.sum([(a[d:] - b[d:]) ** 2 for a, b in zip(voices, back, strict=True)])
         power = np.sum([a[d:] ** 2 for a in voices])
-        rows.append({"bytes": count, "cosine": float(cosine), "balance_error": float(error / power)})
+        rows.append(
+            {"bytes": count, "cosine": float(cosine), "balance_error": float(error / power)}
+        )
     return rows
 
 

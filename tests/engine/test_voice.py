@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from engine.dvector import DVECTOR_DIM, active_ticks, embed
 from engine.errors import SottovoceError
 from engine.events import DESCRIPTOR_STAGES, VoiceDescriptor
 from engine.voice import (
     BALANCE_STAGES,
-    DVECTOR_DIM,
     FIRST_TICKS,
     VOICE_DIM,
     VoiceEncoder,
-    active_ticks,
     build_model,
     descriptor_vector,
-    embed,
     interpolate,
     is_balance,
     load_model,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.dvector import DVECTOR_DIM
 from engine.events import VoiceDescriptor
-from engine.voice import DVECTOR_DIM, blend, descriptor_vector
+from engine.voice import blend, descriptor_vector
 
 
 def test_a_blend_lies_between_its_two_voices() -> None:
