@@ -28,6 +28,7 @@ from app.settings import OPUS_FRAMES_MS, OPUS_RATES_BPS, Settings
 from app.stats import ARMS, Arm, CallStats, ChatLine, EventMark
 from engine.errors import SottovoceError
 from engine.events import Pcm
+from engine.opus import OpusOptions
 from transport.impair import ImpairmentSettings
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class CallPanel:
             volume=settings.volume,
             opus_rate_bps=settings.opus_rate_bps,
             opus_frame_ms=settings.opus_frame_ms,
+            opus=OpusOptions(settings.opus_library or None, settings.opus_deep_plc),
+            wire_bps=settings.wire_bps,
             processing=(
                 settings.echo_cancellation,
                 settings.noise_suppression,

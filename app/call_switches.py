@@ -6,11 +6,13 @@ Each field is one plain value, written whole and read whole, so nothing needs a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.stats import Arm, CallStats
+from engine.opus import OpusOptions
 from transport.impair import ImpairmentSettings
+from transport.policy import DEFAULT_CEILING_BPS
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class CallSwitches:
     impairment_words: str = ""
     aligned: bool = False
     """Whether Opus waits for the phonemes, so that switching is no leap in time."""
+    opus: OpusOptions = field(default_factory=OpusOptions)
+    wire_bps: float = DEFAULT_CEILING_BPS
 
     @property
     def microphone_open(self) -> bool:

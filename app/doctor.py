@@ -95,11 +95,11 @@ def _models() -> list[Check]:
     return checks
 
 
-def _opus() -> Check:
+def _opus(library: str | None) -> Check:
     try:
         from engine.opus import opus_features
 
-        features = opus_features()
+        features = opus_features(library)
     except Exception as error:
         return Check("libopus", "bad", f"{error}: install libopus0")
     extras = [
@@ -219,13 +219,13 @@ def _guarded(name: str, check: Callable[[], Check | list[Check]]) -> list[Check]
     return result if isinstance(result, list) else [result]
 
 
-def examine() -> list[Check]:
+def examine(opus_library: str | None = None) -> list[Check]:
     """Run every check, in the order they are shown."""
     steps: tuple[tuple[str, Callable[[], Check | list[Check]]], ...] = (
         ("Python", _python),
         ("Packages", _packages),
         ("Models", _models),
-        ("libopus", _opus),
+        ("libopus", lambda: _opus(opus_library)),
         ("espeak-ng", _espeak),
         ("Sound", _devices),
         ("UDP", _ports),

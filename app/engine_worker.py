@@ -36,7 +36,9 @@ from app.ring import Ring
 from app.stats import CallStats
 from app.voice_worker import VoiceWorker
 from engine.encoder import SpeechEncoder
+from engine.errors import SottovoceError
 from engine.events import Pcm, PhonemeEvent
+from engine.opus import OpusOptions
 from transport.link import LinkStats, MediaPacket
 
 if TYPE_CHECKING:
@@ -56,6 +58,15 @@ LATE_MS: Final = 60.0  # more than a step of encoding and one of decoding togeth
 LATE_MEMORY: Final = 0.05
 HEARD: Final = 2 * 16_000  # samples of heard sound kept for a window; drops the newest
 PACKET_OVERHEAD: Final = 44  # IPv4, UDP, RTP and the SRTP tag
+
+
+def _usable(switches: CallSwitches) -> OpusOptions:
+    """The Opus options of the settings; the system's library, and a word, where they cannot be."""
+    try:
+        return switches.opus if switches.opus == OpusOptions() else switches.opus.check()
+    except SottovoceError as error:
+        switches.tell(str(error))
+        return OpusOptions()
 
 
 class EngineWorker:
@@ -81,8 +92,11 @@ class EngineWorker:
         self.voice = VoiceWorker()
         guard = EchoGuard(*switches.processing)
         self._processing = switches.processing
-        self.near = NearEnd(switches.layers, guard, self._near_event, self._near_sound)
-        self.far = FarEnd(self.sound, self.meter, recording.far_event, switches.opus_frame_ms)
+        opus = _usable(switches)
+        self.near = NearEnd(
+            switches.layers, guard, self._near_event, self._near_sound, opus, switches.wire_bps
+        )
+        self.far = FarEnd(self.sound, self.meter, recording.far_event, switches.opus_frame_ms, opus)
         self.stats = CallStats()
         self.heard: deque[tuple[int, Pcm]] = deque(maxlen=400)  # position, PCM; drops the oldest
         self._heard_samples = 0

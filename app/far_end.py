@@ -22,6 +22,7 @@ from engine.decoder import SpeechDecoder
 from engine.events import Pcm, PhonemeEvent, VoiceDescriptor
 from engine.intelligibility import MISSING
 from engine.mel import SAMPLE_RATE_HZ
+from engine.opus import OpusOptions
 from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
 from engine.phonemes import SILENCE
 from engine.playout import Playout, PlayoutAction, PlayoutStats, PlayoutStep
@@ -44,6 +45,7 @@ class FarEnd:
         meter: HeardMeter | None,
         on_row: Callable[[EventRow], None],
         opus_frame_ms: int = 60,
+        opus: OpusOptions | None = None,
     ) -> None:
         self.sound = sound
         self.level = LevelMeter()
@@ -56,11 +58,16 @@ class FarEnd:
         self._on_row = on_row
         self._decoder = SpeechDecoder()
         self._lookahead = self._decoder.LOOKAHEAD_MS * SAMPLE_RATE_HZ // 1000
-        self._opus = OpusPlayout(opus_frame_ms)
+        self._opus_options = opus or OpusOptions()
         self._opus_frame_ms = opus_frame_ms
+        self._opus = self._new_opus()
         self._streams = {"phonemes": 0, "opus": 0}
         self._opus_shift: int | None = None  # position in the Opus arm's sound - media time
         self._talked_ms = float("-inf")
+
+    def _new_opus(self) -> OpusPlayout:
+        options = self._opus_options
+        return OpusPlayout(self._opus_frame_ms, options.library, options.deep_plc)
 
     def _listen_anew(self) -> None:
         """What is known of a talker's events holds until they begin anew; the voice stays."""
@@ -97,7 +104,7 @@ class FarEnd:
             if packet.stream != self._streams[packet.arm]:
                 self._streams[packet.arm] = packet.stream
                 if packet.arm == "opus":
-                    self._opus = OpusPlayout(self._opus_frame_ms)
+                    self._opus = self._new_opus()
                 else:
                     self._listen_anew()
             if packet.arm == "opus":

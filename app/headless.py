@@ -143,6 +143,9 @@ class HeadlessCall:
             layers=options.layers,
             opus_rate_bps=options.opus_rate_bps,
             opus_frame_ms=options.opus_frame_ms,
+            opus_library=options.opus_library,
+            opus_deep_plc=options.opus_deep_plc,
+            wire_bps=options.wire_bps,
             # A file is played as it is: nothing to clean, no echo to cancel.
             echo_cancellation=settings.echo_cancellation and self._file is None,
             noise_suppression=settings.noise_suppression and self._file is None,

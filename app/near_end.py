@@ -17,9 +17,10 @@ from app.processing import EchoGuard
 from app.stats import EventMark
 from engine.encoder import SpeechEncoder
 from engine.events import Pcm, PhonemeEvent, pitch_hz
-from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder
+from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder, OpusOptions
 from transport.link import Link
 from transport.packetizer import Packetizer
+from transport.policy import DEFAULT_CEILING_BPS
 from transport.reports import ReceiverReport
 
 MAX_STEP = 16 * 800  # samples; the rest of a longer stall is skipped, so delay never piles up
@@ -36,6 +37,8 @@ class NearEnd:
         guard: EchoGuard,
         on_event: Callable[[PhonemeEvent], None],
         on_sound: Callable[[Pcm], None],
+        opus: OpusOptions | None = None,
+        wire_bps: float = DEFAULT_CEILING_BPS,
     ) -> None:
         self.guard = guard
         self.level = LevelMeter()
@@ -48,7 +51,8 @@ class NearEnd:
         """Samples left out after stalls."""
         self.layers = layers
         self._encoder = SpeechEncoder(layers)
-        self._packetizer = Packetizer()
+        self._packetizer = Packetizer(wire_bps)
+        self._opus_options = opus or OpusOptions()
         self._opus: OpusEncoder | None = None
         self._opus_settings = (0, 0)
         self._opus_loss = 0
@@ -73,7 +77,14 @@ class NearEnd:
         """Takes effect with the next frame. Raises SottovoceError for impossible values."""
         if (rate_bps, frame_ms) == self._opus_settings:
             return
-        self._opus = OpusEncoder(rate_bps, frame_ms, True, self._opus_loss, dtx=True)
+        self._opus = OpusEncoder(
+            rate_bps,
+            frame_ms,
+            fec=True,
+            expected_loss_percent=self._opus_loss,
+            dtx=True,
+            library=self._opus_options.library,
+        )
         self._opus_settings = (rate_bps, frame_ms)
 
     def on_report(self, report: ReceiverReport) -> None:

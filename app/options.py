@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.settings import DEFAULT_WIRE_BPS
 from engine.events import MAX_LAYERS
 
 
@@ -47,5 +48,10 @@ class HeadlessOptions:
     layers: int = MAX_LAYERS
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
+    opus_library: str = ""
+    """A libopus to use instead of the system's."""
+    opus_deep_plc: bool = False
+    wire_bps: int = DEFAULT_WIRE_BPS
+    """The most that the phoneme arm may send, headers included."""
     record: Path | None = None
     """Ask the peer for consent and write the evaluation bundle here."""

@@ -21,6 +21,7 @@ import platformdirs
 
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS
+from transport.policy import DEFAULT_CEILING_BPS
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ FILE_NAME = "settings.json"
 MAX_FILE_BYTES = 1 << 20  # a settings file is a few kilobytes; anything larger is damage
 MAX_NAME_LENGTH = 40
 MAX_RECENT_PEERS = 12
+DEFAULT_WIRE_BPS = int(DEFAULT_CEILING_BPS)
+WIRE_RANGE_BPS = (2_500, 24_000)  # below, packets cannot hold what is said
 OPUS_RATES_BPS = (6_000, 8_000, 12_000, 16_000, 24_000)
 OPUS_FRAMES_MS = (20, 40, 60)
 
@@ -91,6 +94,12 @@ class Settings:
     """Articulation layers sent, 0 ... MAX_LAYERS."""
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
+    opus_library: str = ""
+    """A libopus to use instead of the system's."""
+    opus_deep_plc: bool = False
+    """Conceal Opus by neural network, where the library can."""
+    wire_bps: int = DEFAULT_WIRE_BPS
+    """The most that the phoneme arm may send, headers included."""
     stun_servers: tuple[str, ...] = ("stun:stun.l.google.com:19302",)
     turn_servers: tuple[str, ...] = ()
     """``turn:user:password@host:port``."""
@@ -137,6 +146,9 @@ def _valid(key: str, value: Any, default: Any) -> Any:
     if key in _CHOICES:
         known = type(value) is type(default) and value in _CHOICES[key]
         return value if known else default
+    if key == "wire_bps":
+        low, high = WIRE_RANGE_BPS
+        return value if type(value) is int and low <= value <= high else default
     if key == "volume":
         usable = isinstance(value, int | float) and not isinstance(value, bool)
         return float(min(2.0, max(0.0, value))) if usable and value == value else default

@@ -26,7 +26,9 @@ from engine.encoder import SpeechEncoder
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import SAMPLE_RATE_HZ
+from engine.opus import OpusOptions
 from transport.impair import ImpairmentSettings
+from transport.policy import DEFAULT_CEILING_BPS
 
 STEP_MS = 20  # the virtual clock's grain: one capture block
 STEP_SAMPLES = STEP_MS * SAMPLE_RATE_HZ // 1000
@@ -56,6 +58,8 @@ class SimulationSettings:
     opus_rate_bps: int = 6_000
     opus_frame_ms: int = 60
     opus_fec: bool = True
+    opus: OpusOptions = field(default_factory=OpusOptions)
+    wire_bps: float = DEFAULT_CEILING_BPS
     layers: int = MAX_LAYERS
     link: ImpairmentSettings | None = None
     """Replaces the four numbers above where it is given (rate limits, traces, reordering)."""
@@ -150,7 +154,10 @@ def simulate(
         if arm == "phonemes":
             if stream is None or stream.samples != len(pcm):
                 stream = encode_stream(pcm, settings.layers, tell)
-            runs[arm] = PhonemeArm(stream.events, stream.voices, link, settings.seed).run(seconds)
+            phonemes = PhonemeArm(
+                stream.events, stream.voices, link, settings.seed, settings.wire_bps
+            )
+            runs[arm] = phonemes.run(seconds)
             runs[arm].encode_seconds = stream.encode_seconds
         else:
             opus = OpusArm(
@@ -160,6 +167,7 @@ def simulate(
                 settings.opus_fec,
                 link,
                 settings.seed,
+                settings.opus,
             )
             runs[arm] = opus.run(seconds)
     if progress:

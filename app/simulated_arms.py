@@ -20,7 +20,7 @@ from app.near_line import SAMPLES_A_MS, HeardSpan
 from engine.decoder import SpeechDecoder
 from engine.events import TICK_MS, Pcm, PhonemeEvent, VoiceDescriptor
 from engine.mel import SAMPLE_RATE_HZ
-from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder
+from engine.opus import DTX_PAYLOAD_BYTES, OpusEncoder, OpusOptions
 from engine.opus_playout import CLOCK_RATE_HZ, OpusPlayout
 from engine.playout import Playout, PlayoutAction
 from engine.synthesizer import Synthesizer
@@ -31,6 +31,7 @@ from transport.impair import ImpairmentSettings
 from transport.link import ArmStats
 from transport.loopback import CONTROL_HEADER_BYTES, LoopbackLink, loopback_pair
 from transport.packetizer import Packetizer
+from transport.policy import DEFAULT_CEILING_BPS
 from transport.reports import REPORT_INTERVAL_MS, ReceiverReport, ReceptionMeter
 
 STEP_MS = 20
@@ -98,11 +99,12 @@ class PhonemeArm:
         voices: Sequence[tuple[float, VoiceDescriptor]],
         settings: ImpairmentSettings,
         seed: int,
+        wire_bps: float = DEFAULT_CEILING_BPS,
     ) -> None:
         self._events = list(events)
         self._voices = list(voices)
         self._crossing = _Crossing("phonemes", settings, seed)
-        self._packetizer = Packetizer()
+        self._packetizer = Packetizer(wire_bps)
         self._depacketizer = Depacketizer()
         self._playout = Playout()
         self._decoder = SpeechDecoder(*_models())
@@ -222,12 +224,14 @@ class OpusArm:
         fec: bool,
         settings: ImpairmentSettings,
         seed: int,
+        options: OpusOptions | None = None,
     ) -> None:
+        options = options or OpusOptions()
         self._pcm = np.asarray(pcm, np.float32)
         self._frame_ms = frame_ms
         # Silence is not sent, as on the other arm.
-        self._encoder = OpusEncoder(rate_bps, frame_ms, fec=fec, dtx=True)
-        self._playout = OpusPlayout(frame_ms)
+        self._encoder = OpusEncoder(rate_bps, frame_ms, fec=fec, dtx=True, library=options.library)
+        self._playout = OpusPlayout(frame_ms, options.library, options.deep_plc)
         self._crossing = _Crossing("opus", settings, seed)
         self._next_sample = 0
         self._heard_samples = 0

@@ -188,6 +188,26 @@ class OpusDecoder:
 
 
 @dataclass(frozen=True, slots=True)
+class OpusOptions:
+    """Which libopus to use, and what of it beyond the standard."""
+
+    library: str | None = None
+    """A path; None: the system's."""
+    deep_plc: bool = False
+    """Conceal by neural network."""
+
+    def check(self) -> OpusOptions:
+        """Itself. Raises SottovoceError where the library is none or cannot do what is asked."""
+        features = opus_features(self.library)
+        if self.deep_plc and not features.deep_plc:
+            raise SottovoceError(
+                f"libopus {features.version} was built without deep PLC: name one that has it with "
+                "--opus-library (sottovoce doctor --opus-library PATH tells)."
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
 class OpusFeatures:
     """What one libopus can do."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from app.commands.checks import opus_rate
+from app.commands.checks import OPUS_DEEP_PLC, OPUS_LIBRARY, WIRE_KBPS, opus_options, opus_rate
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS
 
@@ -98,8 +98,11 @@ def call(
     layers: int = typer.Option(
         MAX_LAYERS, min=0, max=MAX_LAYERS, help="Articulation layers to send."
     ),
-    opus_kbps: float = typer.Option(6.0, min=6.0, max=24.0, help="Rate of the Opus arm."),
+    opus_kbps: float = typer.Option(6.0, min=6.0, max=64.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
+    opus_library: Path | None = OPUS_LIBRARY,
+    opus_deep_plc: bool = OPUS_DEEP_PLC,
+    wire_kbps: float = WIRE_KBPS,
     record: Path | None = typer.Option(
         None, help="Folder for an evaluation bundle; the other side must agree."
     ),
@@ -115,6 +118,7 @@ def call(
     if arm not in ("phonemes", "opus"):
         raise typer.BadParameter(f"--arm {arm}: give phonemes or opus.")
     rate_bps = opus_rate(opus_kbps, opus_frame_ms)
+    opus_options(opus_library, opus_deep_plc)  # a wrong one is refused at once
     _start_logging()
     from app.headless import run_call
     from app.options import HeadlessOptions
@@ -130,6 +134,9 @@ def call(
         layers=layers,
         opus_rate_bps=rate_bps,
         opus_frame_ms=opus_frame_ms,
+        opus_library=str(opus_library or ""),
+        opus_deep_plc=opus_deep_plc,
+        wire_bps=round(1000 * wire_kbps),
         record=record,
     )
     raise typer.Exit(run_call(options))

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import typer
 
-from app.commands.checks import opus_rate
+from app.commands.checks import (
+    OPUS_DEEP_PLC,
+    OPUS_LIBRARY,
+    WIRE_KBPS,
+    capacity_trace,
+    opus_options,
+    opus_rate,
+)
 from engine.errors import SottovoceError
 from engine.events import MAX_LAYERS
 
@@ -34,7 +41,16 @@ def simulate(
     arm: ArmChoice = typer.Option(ArmChoice.both, help="What crosses the link."),
     opus_kbps: float = typer.Option(6.0, min=6.0, max=64.0, help="Rate of the Opus arm."),
     opus_frame_ms: int = typer.Option(60, help="Frame of the Opus arm: 20, 40 or 60."),
+    opus_library: Path | None = OPUS_LIBRARY,
+    opus_deep_plc: bool = OPUS_DEEP_PLC,
+    wire_kbps: float = WIRE_KBPS,
     layers: int = typer.Option(MAX_LAYERS, min=0, max=MAX_LAYERS, help="Articulation layers sent."),
+    rate_kbps: float = typer.Option(
+        0.0, min=0.0, max=1e6, help="Bottleneck that each arm has for itself; 0: none."
+    ),
+    trace: Path | None = typer.Option(
+        None, help="Bottleneck over time: lines of 'seconds bits_per_second', or Mahimahi's."
+    ),
     watermark: bool = typer.Option(
         False, "--watermark", help="Mark synthetic speech inaudibly; off, as it is measured."
     ),
@@ -62,7 +78,17 @@ def simulate(
     if target.exists() and not target.is_dir():
         raise SottovoceError(f"{target} is a file: give a folder for the results.")
     from app.wavfile import read_wav
+    from transport.impair import ImpairmentSettings
 
+    opus = opus_options(opus_library, opus_deep_plc)
+    link = ImpairmentSettings(
+        loss=loss,
+        burst_ms=burst_ms,
+        delay_ms=delay_ms,
+        jitter_ms=jitter_ms,
+        rate_bps=1000.0 * rate_kbps,
+        trace=capacity_trace(trace),
+    )
     pcm = read_wav(source)  # before the models are loaded: a wrong file is refused at once
     from app.simulate import SimulationSettings, run_to_folder
 
@@ -75,7 +101,10 @@ def simulate(
         arms=("phonemes", "opus") if arm is ArmChoice.both else (arm.value,),
         opus_rate_bps=rate_bps,
         opus_frame_ms=opus_frame_ms,
+        opus=opus,
+        wire_bps=1000.0 * wire_kbps,
         layers=layers,
+        link=link,
     )
     report = run_to_folder(pcm, settings, target, marked=watermark, timed=timed)
     for name, figures in report.items():
@@ -165,6 +194,7 @@ def echo(
 
 def doctor(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+    opus_library: Path | None = OPUS_LIBRARY,
 ) -> None:
     """Check what Sottovoce needs on this machine: versions, models, devices, libopus, ports.
 
@@ -172,7 +202,7 @@ def doctor(
     """
     from app.doctor import examine, render
 
-    checks = examine()
+    checks = examine(None if opus_library is None else str(opus_library))
     typer.echo(
         json.dumps([check.as_dict() for check in checks], indent=1) if as_json else render(checks)
     )

@@ -16,6 +16,8 @@ import pytest
 from app.cli import run
 from app.wavfile import read_wav, write_wav
 from engine.events import MAX_LAYERS
+from engine.opus import opus_features
+from engine.opus_library import _bundled
 from tests.speech import any_speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,7 +218,7 @@ def test_an_internal_error_is_one_line_and_its_traceback_goes_to_the_log(
 ) -> None:
     import app.doctor
 
-    def broken() -> None:
+    def broken(*_: object) -> None:
         raise KeyError("surprise")
 
     monkeypatch.setattr(app.doctor, "examine", broken)
@@ -242,3 +244,54 @@ def test_without_a_display_the_window_says_what_to_do_instead(
     monkeypatch.setattr(sys, "platform", "linux")
     assert run([]) == 1
     assert "sottovoce call" in one_line_error(capsys)
+
+
+def test_a_capacity_trace_and_a_wire_rate_bind_a_simulated_call(talk: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "narrow.trace"
+    trace.write_text("0 4000\n1 0\n2.5 4000\n")
+    out = tmp_path / "out"
+    options = ["--arm", "phonemes", "--loss", "0", "--trace", str(trace), "--wire-kbps", "2.5"]
+    assert run(["simulate", str(talk), str(out), *options]) == 0
+    figures = json.loads((out / "report.json").read_text())["phonemes"]
+    assert figures["packets_lost"] > 0  # only the trace can have lost any
+    assert figures["wire_bps"] < 5_300  # 6200 without the option, 4400 with it: the start is dear
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--opus-library", "/nonexistent/libopus.so"], "--opus-library"),
+        (["--trace", "/nonexistent/a.trace"], "text file"),
+        (["--trace", __file__], "Line 1"),
+    ],
+)
+def test_a_library_or_trace_that_is_none_is_refused_at_once(
+    talk: Path, tmp_path: Path, options: list[str], advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", str(talk), str(tmp_path / "out"), *options]) == 1
+    assert advice in one_line_error(capsys)
+
+
+def test_deep_plc_is_refused_where_the_library_has_none(
+    talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if opus_features().deep_plc:
+        pytest.skip("this libopus has deep PLC")
+    assert run(["simulate", str(talk), str(tmp_path / "out"), "--opus-deep-plc"]) == 1
+    assert "--opus-library" in one_line_error(capsys)
+
+
+def test_doctor_and_simulation_use_the_library_that_is_named(
+    talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [path for path in _bundled() if opus_features(path) != opus_features()]
+    if not others:
+        pytest.skip("there is only one libopus here")
+    run(["doctor", "--opus-library", others[0]])
+    assert opus_features(others[0]).version in capsys.readouterr().out
+    sent = []
+    for library in ([], ["--opus-library", others[0]]):
+        out = tmp_path / str(len(sent))
+        assert run(["simulate", str(talk), str(out), "--arm", "opus", *library]) == 0
+        sent.append((out / "far_opus.wav").read_bytes())
+    assert sent[0] != sent[1]

@@ -149,7 +149,7 @@ def test_the_command_prints_json_and_ends_with_an_error_when_something_is_bad(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        doctor, "examine", lambda: [Check("a", "good", "1"), Check("b", "bad", "2")]
+        doctor, "examine", lambda library: [Check("a", "good", "1"), Check("b", "bad", "2")]
     )
     assert run(["doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[1] == {"name": "b", "status": "bad", "found": "2"}

@@ -48,6 +48,7 @@ def test_values_out_of_range_fall_back_one_by_one() -> None:
         "volume": 99,
         "layers": True,
         "opus_frame_ms": 21,
+        "wire_bps": 100,
         "arm": 7,
         "theme": "dark",
         "stun_servers": ["stun:a", 3, None],
@@ -59,6 +60,7 @@ def test_values_out_of_range_fall_back_one_by_one() -> None:
     assert got.name == "x" * module.MAX_NAME_LENGTH
     assert got.volume == 2.0
     assert (got.layers, got.opus_frame_ms, got.arm) == (MAX_LAYERS, 60, "phonemes")
+    assert (got.wire_bps, got.opus_library) == (module.DEFAULT_WIRE_BPS, "")
     assert got.theme == "dark"
     assert got.stun_servers == ("stun:a",)
     assert got.echo_cancellation is True
