@@ -287,8 +287,6 @@ class IceConnection(Connection):
             self.dropped["stun"] += 1  # aioice would stumble over the missing attribute
             return
         super().request_received(message, addr, protocol)
-        if isinstance(protocol, GuardedStunProtocol):
-            protocol.hurry(addr)
 
     def _admits(self, addr: tuple[str, int]) -> bool:
         """Whether checks from there may be followed: each new address is remembered and checked
@@ -314,13 +312,6 @@ class GuardedStunProtocol(StunProtocol):
         super().__init__(receiver)
         # the newest to each address; at most MAX_REMOTE_CANDIDATES and two servers
         self._asked: dict[tuple[str, int], stun.Message] = {}
-
-    def hurry(self, addr: tuple[str, int]) -> None:
-        """Something came from there: ask again what was not answered yet, instead of waiting for
-        a timer that has doubled all through an outage (RFC 8445, section 7.3.1.4)."""
-        asked = self._asked.get(addr)
-        if asked is not None:
-            self._send_again(asked, addr)
 
     def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
         """Requests go out twice: on a link that loses half, one round trip in four succeeds."""

@@ -138,6 +138,7 @@ def test_a_killed_process_comes_back_into_its_call(tmp_path: Path) -> None:
         wait_for(lambda: bo.state is CallState.ACTIVE, "the call to go on", 90)
         assert voice is None or bo._words.peer_voice is not None
         wait_for(lambda: bo.stats().events_received > 5, "speech again", 60)
+        assert bo._worker is not None and bo._worker.far.refused == 0  # read as a new stream
         heard = 0
         end_s = time.monotonic() + 60
         while heard < 5 and time.monotonic() < end_s:

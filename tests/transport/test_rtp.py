@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.events import VoiceDescriptor
 from transport import control
 from transport.control import (
+    MAX_CHAT_BYTES,
     MAX_CONTROL_BYTES,
     Bye,
     ByeReason,
@@ -74,6 +75,17 @@ def test_long_names_and_chats_are_cut_between_characters() -> None:
     assert isinstance(parse_control(encode_control(Chat("€" * 400))), Chat)
 
 
+def test_a_message_of_another_version_or_kind_or_length_is_refused() -> None:
+    chat = encode_control(Chat("hello"))
+    assert parse_control(bytes((chat[0] + 0x10,)) + chat[1:]) is None
+    assert parse_control(bytes((chat[0] & 0xF0 | 0x0F,)) + chat[1:]) is None
+    assert parse_control(chat + b"x" * (MAX_CHAT_BYTES - 4)) is None
+    for message in (Bye(), MediaState(True), Consent(ConsentAction.STOP), ReceiverReport()):
+        data = encode_control(message)
+        assert parse_control(data + b"\0") is None and parse_control(data[:-1]) is None
+    assert parse_control(encode_control(MediaState(True))[:1] + b"\x04") is None
+
+
 def test_names_that_could_repaint_a_terminal_are_refused() -> None:
     assert parse_control(encode_control(Hello("\x1b[2J"))) is None
     assert parse_control(encode_control(Chat("two\nlines"))) is None
@@ -126,6 +138,7 @@ def test_rtp_with_sources_padding_and_foreign_extensions_is_understood() -> None
         struct.pack("!BBHII", 0xA0, 97, 0, 0, 0) + b"ab\x09",  # more padding than packet
         struct.pack("!BBHII", 0xA0, 97, 0, 0, 0) + b"ab\x00",
         struct.pack("!BBHII", 0x80, 97, 0, 0, 0) + bytes(1101),
+        struct.pack("!BBHIIHH", 0x90, 97, 0, 0, 0, 0xBEDE, 17) + bytes(68),
     ],
 )
 def test_broken_rtp_is_refused(data: bytes) -> None:
@@ -149,6 +162,9 @@ def test_rtcp_that_promises_more_than_it_has_is_refused() -> None:
     assert parse_rtcp(bytes(data)) is None
     assert parse_rtcp(pack_app(1, APP_PROBE) * 20) is None
     assert parse_rtcp(struct.pack("!BBH", 0x80, 200, 1) + bytes(4)) is None
+    report = bytearray(pack_app(9, APP_REPORT, b"report"))
+    report[12] = 200  # the length of the report inside
+    assert parse_rtcp(bytes(report)) == Rtcp(9)
 
 
 def test_sequence_numbers_rise_through_wraps_and_restarts() -> None:
@@ -188,9 +204,72 @@ def test_a_restarted_peer_is_not_a_burst_of_loss() -> None:
             data = pack_rtp(RtpPacket(97, first + n, n, ssrc, b"x"))
             packet = session.on_rtp(data, n * 100.0)
             assert packet is not None
+            assert packet.stream == ssrc - 1  # indices and timestamps begin anew
             numbers.append(packet.sequence_number)
     assert numbers == list(range(100, 110))
     assert session.stats().phonemes.packets_lost == 0
+
+
+def test_a_flood_of_reports_is_cut_and_counted() -> None:
+    session = RtpSession()
+    data = pack_reports(9, (ReportBlock(1, 0, 0, 0, 0, 0, 0),), None)
+    heard = sum(session.on_rtcp(data, n * 0.1) is not None for n in range(2000))
+    assert heard < 120 and session.dropped["flood"] > 1800
+
+
+def test_a_probe_is_answered_by_an_end_that_has_nothing_to_say() -> None:
+    near, far = RtpSession(), RtpSession()
+    near.poll(0.0)
+    (probe,) = near.poll(3000.0)
+    assert far.poll(3000.0) == []
+    heard = far.on_rtcp(probe, 3010.0)
+    assert heard is not None and heard.probe
+    (answer,) = far.poll(3020.0)
+    heard = near.on_rtcp(answer, 3030.0)
+    assert heard is not None and heard.answer
+    assert near.last_heard_ms == 3030.0
+    assert near.poll(3040.0) == far.poll(3040.0) == []  # an answer is not answered
+
+
+def test_jitter_and_round_trip_survive_wrapping() -> None:
+    near, far = RtpSession(), RtpSession()
+    begin_ms = 2.0**32 / 65.536 - 10_000.0  # NTP's middle bits wrap 10 s later
+    for n in range(60):
+        now_ms = begin_ms + 200.0 * n
+        timestamp = 2**32 - 20 * 3200 + 3200 * n & 0xFFFFFFFF  # and the media clock after 4 s
+        data = near.pack("phonemes", timestamp, b"x", now_ms)
+        assert data is not None and far.on_rtp(data, now_ms + 50.0) is not None
+        for rtcp in near.poll(now_ms + 60.0):
+            far.on_rtcp(rtcp, now_ms + 110.0)
+        for rtcp in far.poll(now_ms + 120.0):
+            near.on_rtcp(rtcp, now_ms + 170.0)
+    assert far.stats().phonemes.jitter_ms < 0.1
+    assert near.stats().round_trip_ms == pytest.approx(100.0, abs=1.0)
+
+
+LARGEST = {
+    "rtp": pack_rtp(RtpPacket(97, 1, 2, 3, bytes(1100), bytes(16))),
+    "rtp with empty extension": struct.pack("!BBHIIHH", 0x90, 97, 0, 0, 0, 0xBEDE, 16) + bytes(64),
+    "reports": pack_reports(9, (ReportBlock(1, 0, 0, 0, 0, 0, 0),) * 18, (1, 2, 3, 4)),
+    "packets": (pack_app(9, APP_REPORT, bytes(40)) * 8)[:512],
+    "chat": encode_control(Chat("x" * 500)),
+    "voice": encode_control(VoiceUpdate(VoiceDescriptor(1, 100, tuple(range(40))))),
+    "zeros": bytes(1300),
+    "ones": b"\xff" * 1300,
+}
+
+
+@pytest.mark.parametrize("data", LARGEST.values(), ids=LARGEST.keys())
+def test_nothing_that_fits_a_datagram_takes_a_millisecond_to_read(data: bytes) -> None:
+    taken_ms = []
+    for _ in range(15):
+        session = RtpSession()
+        begun_s = time.thread_time()
+        session.on_rtp(data, 0.0)
+        session.on_rtcp(data, 0.0)
+        parse_control(data)
+        taken_ms.append((time.thread_time() - begun_s) * 1000.0)
+    assert min(taken_ms) < 1.0
 
 
 def test_a_packet_takes_far_less_than_a_millisecond() -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from tests.transport.pairs import Pair, lose_socket, on_its_thread
-from transport.ice import MAX_REMOTE_CANDIDATES, clock_ms
+from transport.ice import DATAGRAMS_PER_S, MAX_QUEUED, MAX_REMOTE_CANDIDATES, clock_ms
 from transport.link import MediaPacket
+from transport.peer import CONTROL_QUEUE, PeerConnection
+from transport.rtc import CONTROL_BURST
 from transport.state import LinkState
 
 pytestmark = pytest.mark.network
@@ -50,12 +52,42 @@ def test_datagrams_from_strangers_change_nothing(pair: Pair) -> None:
             bytes(1600),
         ):
             stranger.sendto(data, ("127.0.0.1", port))
-    time.sleep(0.1)
-    for n in range(5):
-        pair.caller.send("phonemes", n, b"unmoved", clock_ms())
-    pair.wait(lambda: len(pair.heard["callee"]) == 5)
-    assert {p.payload for p in pair.heard["callee"]} == {b"unmoved"}
+        time.sleep(0.1)
+        for n in range(5):
+            pair.caller.send("phonemes", n, b"unmoved", clock_ms())
+        pair.wait(lambda: len(pair.heard["callee"]) == 5)
+        assert {p.payload for p in pair.heard["callee"]} == {b"unmoved"}
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody who is not known is answered
+            stranger.recv(2000)
     assert pair.callee.drops()["size"] == 2
+    assert pair.callee.drops()["stun"] == 1
+
+
+def test_a_flood_of_datagrams_is_cut_and_what_nobody_reads_is_bounded(pair: Pair) -> None:
+    pair.caller.gather().result(5)
+
+    def flood(peer: PeerConnection) -> tuple[int, int]:
+        ice = peer.ice
+        passed = sum(ice.admit(b"datagram") for _ in range(10_000))
+        for _ in range(1000):
+            ice.data_received(b"datagram", 1)
+        return passed, ice._queue.qsize()
+
+    passed, waiting = on_its_thread(pair.caller, flood)
+    assert passed < 2 * DATAGRAMS_PER_S and waiting == MAX_QUEUED
+    assert pair.caller.drops()["flood"] > 8_000
+
+
+def test_a_flood_of_control_messages_is_cut_and_what_nobody_takes_is_bounded(pair: Pair) -> None:
+    pair.connect()
+    for _ in range(2):
+        on_its_thread(pair.callee, lambda _: [pair.callee._on_control(b"x") for _ in range(1000)])
+        assert len(pair.callee.receive_control()) <= CONTROL_BURST + 5
+    assert pair.callee.drops()["control flood"] > 1800
+    on_its_thread(pair.caller, lambda peer: [peer.send_control(b"x" * 500) for _ in range(1000)])
+    kept = on_its_thread(pair.caller, lambda peer: len(peer.unsent_control()))
+    assert kept <= CONTROL_QUEUE and pair.caller.drops()["control"] > 800
 
 
 def test_a_far_end_with_ever_new_sources_is_not_looked_at(pair: Pair) -> None:
