@@ -138,7 +138,9 @@ def test_ringing_ends_where_one_leaves(make_window: MakeWindow, call: Call) -> N
     window.begin_join()
     window.exchange._accepted("abc")
     assert heard == ["ringing"]
+    window.desk.call = call
     window.leave()
+    assert call.state is CallState.ENDED  # nobody listens on behind the start page
     assert heard == ["ringing", "silence"]
     assert window.pages.currentWidget() is window.start
     call.close()
