@@ -124,7 +124,9 @@ def test_a_slider_changes_the_link_and_a_preset_is_left_by_it(
     call.close()
 
 
-def test_ringing_ends_where_one_leaves(make_window: MakeWindow, call: Call) -> None:
+def test_ringing_and_the_call_end_where_one_leaves(
+    make_window: MakeWindow, call: Call, qtbot: QtBot
+) -> None:
     heard: list[str] = []
 
     class Bell:
@@ -140,7 +142,8 @@ def test_ringing_ends_where_one_leaves(make_window: MakeWindow, call: Call) -> N
     assert heard == ["ringing"]
     window.desk.call = call
     window.leave()
-    assert call.state is CallState.ENDED  # nobody listens on behind the start page
+    # nobody listens on behind the start page
+    qtbot.waitUntil(lambda: call.state is CallState.ENDED, timeout=5000)
     assert heard == ["ringing", "silence"]
     assert window.pages.currentWidget() is window.start
     call.close()
