@@ -31,6 +31,8 @@ def take_down(dialog: QDialog) -> None:
     """Delete ``dialog``, each page in a turn of its own. What still goes on in it (timers, the
     making of pages, a look at the devices) ends first, because it writes to them."""
     for child in dialog.findChildren(QObject, options=DIRECT):
+        if isinstance(child, Turns):
+            child.stop()  # at once: its next turn would come before it is deleted
         if not isinstance(child, QWidget | QLayout):
             child.deleteLater()
     stacks = dialog.findChildren(QStackedWidget)

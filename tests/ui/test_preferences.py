@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 import shiboken6
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QApplication, QScrollArea
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.settings import Settings
+from app.ui.devices_list import DevicesList
 from app.ui.preferences import Preferences
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.turns import Turns, each
@@ -111,18 +112,16 @@ def test_settings_lie_beside_the_window_and_leave_what_changed_meanwhile(
     assert window.settings == before
 
 
-@pytest.mark.parametrize("turns", [0, 3, 1000], ids=["at once", "half made", "complete"])
-def test_a_dialog_that_is_closed_goes_page_by_page_whatever_goes_on_in_it(
-    make_window: MakeWindow, qapp: QApplication, qtbot: QtBot, turns: int
+@pytest.mark.parametrize("pieces", [0, 3, 1000])
+def test_a_dialog_that_is_closed_goes_page_by_page_however_far_it_was_made(
+    make_window: MakeWindow, qtbot: QtBot, pieces: int
 ) -> None:
     window = make_window()
     window.open_settings()
     dialog = window.preferences._dialog
     assert isinstance(dialog, SettingsDialog)
-    if turns == 1000:
-        dialog.complete()
-    for _turn in range(min(turns, 3)):
-        qapp.processEvents()
+    for _piece in range(pieces):
+        next(dialog._making._job, None)
     gone: list[str] = []
     for page in dialog._pages.findChildren(QScrollArea):
         page.destroyed.connect(lambda: gone.append("page"))
@@ -133,3 +132,21 @@ def test_a_dialog_that_is_closed_goes_page_by_page_whatever_goes_on_in_it(
     assert gone == []
     qtbot.waitUntil(lambda: "dialog" in gone, timeout=5000)
     assert gone[-1] == "dialog" and len(gone) == 1 + pages
+
+
+def test_devices_are_not_looked_for_after_the_dialog_was_closed(
+    make_window: MakeWindow, qtbot: QtBot
+) -> None:
+    window = make_window()
+    for pieces in range(30):
+        window.open_settings()
+        dialog = window.preferences._dialog
+        assert isinstance(dialog, SettingsDialog)
+        for _piece in range(pieces):
+            next(dialog._making._job, None)
+        looked = len(dialog.findChildren(DevicesList))
+        dialog.reject()
+        qtbot.wait(1)
+        if shiboken6.isValid(dialog):
+            assert len(dialog.findChildren(DevicesList)) <= looked
+    assert looked == 1  # the last ones were complete
