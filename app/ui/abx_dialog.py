@@ -6,7 +6,7 @@ import random
 import time
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
@@ -64,6 +64,7 @@ class AbxDialog(QDialog):
         self.count = QSpinBox()
         self.count.setRange(4, MAX_TRIALS)
         self.count.setValue(DEFAULT_TRIALS)
+        self.count.setAlignment(Qt.AlignmentFlag.AlignCenter)  # Qt forgets the padding on the left
         self.count.setAccessibleName(tr("Number of trials"))
         self.begin = IconButton(tr("Begin"), "play", "primary")
         self.begin.clicked.connect(self.start)

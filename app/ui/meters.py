@@ -20,6 +20,7 @@ from app.ui.theme import theme
 from app.ui.turns import Turns, each
 from app.ui.widgets import GRID
 
+HEADING_HEIGHT: Final = 26  # px: headings side by side stand on one line, buttons or not
 LATER_MS: Final = 25  # half of the window's 50 ms
 LONE_CARD_HEIGHT: Final = 244  # px, one below the other
 TWO_COLUMNS_PX: Final = 800  # the delays of a bad link have many digits
@@ -64,6 +65,7 @@ class MeterBoard(QWidget):
         self._later.timeout.connect(self._draw)
         self._arrange(1)
         for card in self.cards:
+            card.top.addStrut(HEADING_HEIGHT)
             theme().dress(card)
             policy = card.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
