@@ -194,11 +194,10 @@ class CallWindow(QMainWindow):
             return
         stats = call.stats()
         if stats.state is CallState.ACTIVE and not self._met:  # only now it is known who it is
-            self._begin(call, stats)
+            self._begin(call, stats)  # opening a page is enough for one turn
         elif stats.state is CallState.ENDED:
             self._end(stats)
-            return
-        if self.pages.currentWidget() is self.page:
+        elif self.pages.currentWidget() is self.page:
             self._talk_key.enable(stats.push_to_talk and not stats.muted)
             self.page.show_stats(stats, self.settings.push_to_talk_key)
             self.blind.show_stats(stats)
