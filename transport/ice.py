@@ -218,6 +218,7 @@ class IceConnection(Connection):
             done, pending = await asyncio.wait(tasks, timeout=timeout)
             for late in pending:
                 late.cancel()
+                self.dropped["server"] += 1
             await asyncio.gather(*pending, return_exceptions=True)
             for task in done:
                 if task.exception() is not None:

@@ -30,6 +30,3 @@ class Mailbox(Generic[Item]):
                 items.append(self._items.popleft())
         except IndexError:
             return items
-
-    def clear(self) -> None:
-        self._items.clear()

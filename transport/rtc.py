@@ -55,7 +55,6 @@ class RtcLink:
         self.role = role
         self.identity = identity or Identity.generate()
         self.dropped: Counter[str] = Counter()
-        self._on_state = on_state
         self._seed = seed
         self._session = RtpSession(
             SessionKeys(
@@ -71,7 +70,7 @@ class RtcLink:
             self._on_rtp,
             self._on_rtcp,
             self._on_control,
-            self._on_peer_state,
+            on_state or (lambda _: None),
         )
         self._outbox: Mailbox[tuple[str, int, bytes]]  # arm, timestamp, payload
         self._outbox = Mailbox("outbox", OUTBOX_PACKETS, self.dropped)
@@ -177,12 +176,6 @@ class RtcLink:
         self.close()
 
     # on the link's thread
-
-    def _on_peer_state(self, state: LinkState) -> None:
-        if state is LinkState.CONNECTED:
-            self._outbox.clear()
-        if self._on_state is not None:
-            self._on_state(state)
 
     async def _send_outbox(self) -> None:
         for arm, timestamp, payload in self._outbox.drain():

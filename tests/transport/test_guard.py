@@ -143,6 +143,11 @@ def test_what_an_honest_peer_never_sends_is_dropped(chunk: bytes, reason: str) -
     assert _receive(chunk).dropped[reason] == 1
 
 
+def test_an_established_association_is_not_begun_anew() -> None:
+    sctp = _receive(_chunk(1, 0, struct.pack("!LLHHL", 9, 1024, 1, 1, 5000)), tag=0)
+    assert sctp.dropped["init"] == 1 and sctp._last_received_tsn == 100
+
+
 def _established() -> GuardedSctpTransport:
     sctp = GuardedSctpTransport(QuietTransport())
     sctp._local_verification_tag = 7
@@ -218,8 +223,8 @@ class Wire:
             asyncio.get_running_loop().create_task(self.other._handle_data(data))
 
 
-def test_an_opening_that_arrives_again_much_later_loses_no_message() -> None:
-    async def run() -> list[bytes]:
+def test_an_opening_that_arrives_again_much_later_leaves_nothing_unacknowledged() -> None:
+    async def run() -> tuple[list[bytes], int]:
         heard: list[bytes] = []
         wires = (Wire("client"), Wire("server"))
         ends = [GuardedSctpTransport(wire) for wire in wires]
@@ -239,11 +244,12 @@ def test_an_opening_that_arrives_again_much_later_loses_no_message() -> None:
             if n == 2:
                 await ends[1]._handle_data(opening)
         await asyncio.sleep(0.1)
+        unacknowledged = len(ends[0]._sent_queue)
         for end in ends:
             await end.stop()
-        return heard
+        return heard, unacknowledged
 
-    assert asyncio.run(run()) == [b"%d" % n for n in range(6)]
+    assert asyncio.run(run()) == ([b"%d" % n for n in range(6)], 0)
 
 
 def test_what_is_not_answered_is_repeated_ever_more_seldom() -> None:

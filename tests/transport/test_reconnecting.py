@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -36,13 +37,31 @@ def test_what_fails_under_a_call_is_replaced_and_does_not_end_it(
     pair: Pair, damage: Callable[[PeerConnection], Any]
 ) -> None:
     pair.connect()
+    for link in pair.links.values():
+        link.send_control(encode_control(Hello("before")))
+    pair.wait(lambda: all(pair.controls.values()))
     on_its_thread(pair.caller, damage)
     pair.wait(lambda: max(link.reconnections for link in pair.links.values()) == 1)
     pair.wait(pair.both(LinkState.CONNECTED))
     for link in pair.links.values():
         link.send("phonemes", 0, b"still here", clock_ms())
         link.send_control(encode_control(Hello("still here")))
-    pair.wait(lambda: all(pair.heard.values()) and all(pair.controls.values()))
+    both = [encode_control(Hello("before")), encode_control(Hello("still here"))]
+    pair.wait(lambda: all(pair.heard.values()) and list(pair.controls.values()) == [both, both])
+
+
+def test_what_a_lost_connection_never_began_to_send_leaves_by_the_next(pair: Pair) -> None:
+    pair.connect()
+    late = encode_control(Hello("late"))
+
+    def lose_with_words(peer: PeerConnection) -> None:
+        peer._channel = None  # as before the channel opens
+        peer.send_control(late)
+        lose_socket(peer)
+
+    on_its_thread(pair.caller, lose_with_words)
+    pair.wait(lambda: pair.controls["callee"] == [late])
+    assert pair.caller.reconnections == 1
 
 
 def test_an_attempt_that_fails_in_a_new_way_is_followed_by_another(
@@ -95,7 +114,7 @@ def test_a_killed_link_tells_nothing_even_when_its_owner_hangs_up(
         hanging_up.append(threading.Thread(target=link.close))
         hanging_up[-1].start()
 
-    link._on_state = hang_up
+    link._peer._on_state = hang_up
     link.abort()
     for thread in hanging_up:
         thread.join(5)
@@ -136,22 +155,45 @@ def test_a_dead_network_is_noticed_and_the_call_comes_back(
 class Filter:
     """Lets datagrams of this process leave, or not."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, passes: Callable[[], bool]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, passes: Callable[[bytes], bool]) -> None:
         transport = asyncio.selector_events._SelectorDatagramTransport
         sendto = transport.sendto
 
         def filtered(this: Any, data: bytes, addr: Any = None) -> None:
-            if passes():
+            if passes(data):
                 sendto(this, data, addr)
 
         monkeypatch.setattr(transport, "sendto", filtered)
+
+
+@pytest.mark.parametrize("lost", ["RTCP", "DTLS"])
+def test_either_goodbye_alone_ends_the_call_at_both_ends(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    pair.connect()
+    Filter(monkeypatch, lambda data: (data[0] >= 128) == (lost == "DTLS"))
+    pair.caller.close()
+    pair.wait(lambda: pair.callee.state is LinkState.CLOSED, 4)
+
+
+def test_what_must_arrive_is_sent_twice_while_nobody_knows_the_loss(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.connect()
+    records: Counter[bytes] = Counter()
+    Filter(monkeypatch, lambda data: bool(records.update([data])) or True)
+    pair.caller.send_control(encode_control(Hello("twice")))
+    pair.wait(lambda: bool(pair.controls["callee"]))
+    time.sleep(0.3)
+    copies = [n for data, n in records.items() if data[0] == 23]  # DTLS application data
+    assert max(copies) == 2
 
 
 def test_an_outage_while_connecting_lasts_hardly_longer_than_itself(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = time.monotonic() + 7.0  # timers that double would sleep until 12.6 s by then
-    Filter(monkeypatch, lambda: time.monotonic() > ends)
+    Filter(monkeypatch, lambda _: time.monotonic() > ends)
     pair.connect()
     assert time.monotonic() - ends < 3.0
 
@@ -160,7 +202,7 @@ def test_half_the_datagrams_lost_from_the_first_on_is_no_obstacle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dice = random.Random(4)
-    Filter(monkeypatch, lambda: dice.random() < 0.5)
+    Filter(monkeypatch, lambda _: dice.random() < 0.5)
     pairs = [Pair() for _ in range(8)]
     try:
         begun = time.monotonic()

@@ -137,6 +137,25 @@ def test_nobody_there_fails_with_advice() -> None:
         link.close()
 
 
+def test_a_server_that_does_not_answer_is_named_in_the_advice() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        server = f"stun:127.0.0.1:{silent.getsockname()[1]}"
+        ice = dataclasses.replace(LOCAL.ice, stun=server)
+        link = RtcLink(Role.CALLEE, dataclasses.replace(LOCAL, ice=ice, connect_for_s=0.5))
+        try:
+            mine = link.gather().result(10)
+            assert [c.kind for c in mine.candidates] == ["host"]
+            gone = dataclasses.replace(mine.candidates[0], port=9)
+            link.connect(dataclasses.replace(mine, role=Role.CALLER, candidates=(gone,)))
+            end = time.monotonic() + 20
+            while link.state is not LinkState.FAILED and time.monotonic() < end:
+                time.sleep(0.05)
+            assert "account" in (link.failure or "")
+        finally:
+            link.close()
+
+
 def test_closing_leaves_no_thread_socket_or_complaint(caplog: pytest.LogCaptureFixture) -> None:
     threads = threading.active_count()
     with caplog.at_level(logging.WARNING):

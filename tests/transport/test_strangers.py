@@ -86,6 +86,8 @@ def test_a_flood_of_control_messages_is_cut_and_what_nobody_takes_is_bounded(pai
         assert len(pair.callee.receive_control()) <= CONTROL_BURST + 5
     assert pair.callee.drops()["control flood"] > 1800
     on_its_thread(pair.caller, lambda peer: [peer.send_control(b"x" * 500) for _ in range(1000)])
+    on_its_thread(pair.callee, lambda peer: peer._control_arrived(b"x" * 513))
+    assert pair.callee.drops()["oversize"] == 1
     kept = on_its_thread(pair.caller, lambda peer: len(peer.unsent_control()))
     assert kept <= CONTROL_QUEUE and pair.caller.drops()["control"] > 800
 
