@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 import zlib
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import SottovoceError
 from transport.description import (
+    MAX_CANDIDATES,
     CandidateAddress,
     PeerDescription,
     Role,
@@ -67,6 +69,22 @@ descriptions = st.builds(
 @given(descriptions)
 def test_descriptions_come_back_as_they_were(description: PeerDescription) -> None:
     assert unpack_description(pack_description(description)) == description
+
+
+def test_a_code_that_names_more_addresses_than_may_be_tried_is_refused() -> None:
+    def named(count: int, host: bytes) -> bytes:
+        kind = bytes((len(host) == 16,))
+        data = pack_description(PeerDescription(Role.CALLER, bytes(16), bytes(16), ()))[:-4]
+        data += b"".join(kind + host + bytes((1, n % 256)) for n in range(count))
+        return data + zlib.crc32(data).to_bytes(4, "big")
+
+    for host in (b"\x0a\0\0\1", bytes.fromhex("20010db8") + bytes(12)):
+        whole = unpack_description(named(MAX_CANDIDATES, host))
+        assert whole is not None and len(whole.candidates) == MAX_CANDIDATES
+        assert unpack_description(named(MAX_CANDIDATES + 1, host)) is None
+        begun_s = time.thread_time()
+        assert unpack_description(named(5000, host)) is None
+        assert time.thread_time() - begun_s < 0.001
 
 
 @given(st.binary(max_size=300))
