@@ -33,6 +33,8 @@ from transport.rtcp import (
     APP_REPORT,
     ReportBlock,
     Rtcp,
+    ntp_middle,
+    ntp_time,
     pack_app,
     pack_reports,
     parse_rtcp,
@@ -45,7 +47,7 @@ from transport.rtp import (
     pack_rtp,
     parse_rtp,
 )
-from transport.session import RtpSession
+from transport.session import RtpSession, SessionKeys
 
 MESSAGES = [
     Hello("Ada", 1, 0xDEADBEEF),
@@ -248,6 +250,14 @@ def test_jitter_and_round_trip_survive_wrapping() -> None:
             near.on_rtcp(rtcp, now_ms + 170.0)
     assert 15.0 < far.stats().phonemes.jitter_ms < 45.0  # still measured after the wrap
     assert near.stats().round_trip_ms == pytest.approx(100.0, abs=1.0)
+
+
+def test_a_report_about_the_moment_before_the_clock_wrapped_gives_the_round_trip() -> None:
+    wrap_ms, session = 2.0**32 / 65.536, RtpSession()
+    asked = ntp_middle(ntp_time(wrap_ms - 100.0))
+    block = ReportBlock(SessionKeys().ssrcs[0], 0, 0, 0, 0, asked, 0)
+    session.on_rtcp(pack_reports(9, (block,), None), wrap_ms + 50.0)
+    assert session.round_trip_ms == pytest.approx(150.0, abs=1.0)
 
 
 LARGEST = {
