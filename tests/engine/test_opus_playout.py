@@ -143,6 +143,18 @@ def test_a_long_silence_does_not_make_it_forget_the_jitter(packets: list[bytes])
     assert stats.frames_decoded > 0.93 * 300
 
 
+@pytest.mark.parametrize("jump", [-(2**32), 2**31, -8_000_000])
+def test_a_media_clock_that_wraps_or_begins_anew_is_followed(
+    packets: list[bytes], jump: int
+) -> None:
+    through = arrivals(packets[:200], np.full(200, 50.0), set())
+    through = [(at, n, 2**32 + t + (jump if n >= 100 else 0), p) for at, n, t, p in through]
+    playout = OpusPlayout(FRAME_MS)
+    listen(playout, through, 4500)
+    assert playout.stats().frames_decoded > 180
+    assert playout.stats().delay_ms < 120
+
+
 def test_before_the_first_packet_there_is_silence() -> None:
     playout = OpusPlayout(60)
     assert not playout.pull(0.0).any()
