@@ -1,4 +1,4 @@
-"""Invites and answers as people pass them on: a code to paste, a link to click, a QR to scan.
+"""Invites and answers as people pass them on: a code to paste, a link to click or to scan.
 
 The code is base32, because chat programs eat the underscores and asterisks of denser alphabets
 and people retype it in capitals. Reading one is strict and bounded; what is wrong with it is said
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from typing import Final, NamedTuple
-
-import segno
 
 from engine.errors import SottovoceError
 from transport.description import PeerDescription, Role, pack_description, unpack_description
@@ -102,21 +99,3 @@ def decode_invite(text: str, expect: Role, reply_to: bytes | None = None) -> Pee
             "The invite names no address; its sender has no network, or needs a TURN server."
         )
     return description
-
-
-def invite_qr_svg(code: str) -> bytes:
-    """The link as an SVG QR code; upper case, which QR packs more tightly."""
-    out = io.BytesIO()
-    _qr(code).save(out, kind="svg", scale=4, border=4)
-    return out.getvalue()
-
-
-def invite_qr_png(code: str, scale: int = 6) -> bytes:
-    """The link as a PNG QR code, ``scale`` pixels a module."""
-    out = io.BytesIO()
-    _qr(code).save(out, kind="png", scale=scale, border=4)
-    return out.getvalue()
-
-
-def _qr(code: str) -> segno.QRCode:
-    return segno.make_qr(invite_link(code).upper(), error="m")

@@ -44,10 +44,6 @@ class CapacityTrace:
         steps = zip(self.times_ms, ends, self.rates_bps, strict=True)
         return sum((end - start) * rate for start, end, rate in steps) / 1000.0
 
-    def rate_at(self, now_ms: float) -> float:
-        """Capacity in bit/s at a time; traces repeat."""
-        return self.rates_bps[bisect_right(self.times_ms, now_ms % self.length_ms) - 1]
-
     def sent_at(self, begins_ms: float, bits: float) -> float:
         """When ``bits`` that begin at ``begins_ms`` have all been sent."""
         whole, bits = divmod(bits, self.cycle_bits)

@@ -136,7 +136,6 @@ def test_a_trace_repeats_and_blocks_where_it_has_no_capacity() -> None:
 def test_mahimahi_traces_become_rates() -> None:
     trace = parse_trace("5\n50\n99\n250\n")
     assert trace.rates_bps == (360_000.0, 0.0, 120_000.0)
-    assert trace.rate_at(350.0) == 360_000.0
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,6 @@ from transport.invite import (
     decode_invite,
     encode_invite,
     invite_link,
-    invite_qr_png,
-    invite_qr_svg,
 )
 from transport.signaling import CopyPasteSignaling, Signaling
 from transport.ticket import ResumeTicket
@@ -169,12 +167,6 @@ def test_addresses_nobody_may_be_made_to_send_to_are_left_out() -> None:
         Role.CALLER, bytes(16), bytes(16), tuple(CandidateAddress("host", h, 5) for h in bad)
     )
     assert unpack_description(pack_description(description)).candidates == ()
-
-
-def test_a_qr_code_is_an_image() -> None:
-    code = encode_invite(CALLER)
-    assert invite_qr_svg(code).startswith(b"<?xml")
-    assert invite_qr_png(code).startswith(b"\x89PNG")
 
 
 def test_ice_credentials_follow_from_the_secret_alone() -> None:
