@@ -1,7 +1,7 @@
 """``make bench``: every benchmark, one after the other, each in a process of its own.
 
-    python -m benchmarks                 all of them
-    python -m benchmarks codec_matrix    only this one; what follows goes to it
+python -m benchmarks                 all of them
+python -m benchmarks codec_matrix    only this one; what follows goes to it
 """
 
 from __future__ import annotations

@@ -13,7 +13,10 @@ PITCH_SPREAD = 8.0
 
 
 def event_scalars(
-    event: PhonemeEvent, play_ticks: int, previous: PhonemeEvent | None, following: PhonemeEvent | None
+    event: PhonemeEvent,
+    play_ticks: int,
+    previous: PhonemeEvent | None,
+    following: PhonemeEvent | None,
 ) -> list[float]:
     """The numbers that describe an event and its neighbours, EVENT_SCALARS of them.
 

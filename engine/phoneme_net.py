@@ -107,4 +107,6 @@ def split_members(tensors: StateDict) -> list[StateDict]:
 
 def join_members(members: list[StateDict]) -> StateDict:
     """The reverse of ``split_members``."""
-    return {f"nets.{n}.{key}": value for n, part in enumerate(members) for key, value in part.items()}
+    return {
+        f"nets.{n}.{key}": value for n, part in enumerate(members) for key, value in part.items()
+    }

@@ -19,8 +19,7 @@ PHONEMES: Final[tuple[str, ...]] = (
 PHONEME_ID: Final[dict[str, int]] = {ipa: index for index, ipa in enumerate(PHONEMES)}
 N_PHONEMES: Final = len(PHONEMES)
 VOWELS: Final[frozenset[int]] = frozenset(
-    PHONEME_ID[p]
-    for p in "aɪ aʊ eɪ iː oʊ uː æ ɑː ɔɪ ɔː ə ɚ ɛ ɜː ɪ ʊ ʌ".split()
+    PHONEME_ID[p] for p in "aɪ aʊ eɪ iː oʊ uː æ ɑː ɔɪ ɔː ə ɚ ɛ ɜː ɪ ʊ ʌ".split()
 )
 
 

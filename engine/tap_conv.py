@@ -29,7 +29,9 @@ class TapConv1d(nn.Conv1d):
         taps, step = self.weight.shape[2], self.dilation[0]
         frames = x.shape[2] - (taps - 1) * step
         joined = torch.cat([x[:, :, i * step : i * step + frames] for i in range(taps)], dim=1)
-        return functional.linear(joined.transpose(1, 2), self.flattened(), self.bias).transpose(1, 2)
+        return functional.linear(joined.transpose(1, 2), self.flattened(), self.bias).transpose(
+            1, 2
+        )
 
     def flattened(self) -> Tensor:
         """[C', taps * C], taps outermost."""

@@ -47,7 +47,9 @@ def load_weights(
     """
     path = directory / f"{name}.safetensors"
     if not path.is_file():
-        raise WeightsError(f"Model file {path} is missing: reinstall Sottovoce or run `make train`.")
+        raise WeightsError(
+            f"Model file {path} is missing: reinstall Sottovoce or run `make train`."
+        )
     pinned = _read_sums(directory).get(path.name)
     if pinned != _sha256(path):
         raise WeightsError(
@@ -83,9 +85,7 @@ def save_weights(
     return path
 
 
-def load_module(
-    module: torch.nn.Module, name: str, directory: Path = MODELS_DIR
-) -> dict[str, str]:
+def load_module(module: torch.nn.Module, name: str, directory: Path = MODELS_DIR) -> dict[str, str]:
     """Load ``NAME.safetensors`` into ``module`` (strict) and switch it to eval. Returns metadata.
 
     Raises WeightsError when a tensor is missing, superfluous or of another shape.

@@ -162,6 +162,7 @@ def run(options: argparse.Namespace) -> None:
 
     begin, total = time.monotonic(), 60 * options.minutes
     next_score = min(SCORE_EVERY_S, total / 4)
+
     def distance(known: Codec) -> float:
         return _distance(score(known.to(device), judge, maker, held_out, device), options.envelope)
 

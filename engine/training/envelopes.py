@@ -50,7 +50,11 @@ def envelope_correlation(log_mel: Tensor, target: Tensor, mask: Tensor) -> Tenso
     log_mel, target: [B, T, N_MELS] natural log of magnitude, T ≥ PIECE_TICKS; mask: [B, T] 1 where
     there is speech. Raises ValueError on other shapes.
     """
-    if log_mel.shape != target.shape or log_mel.shape[2] != N_MELS or log_mel.shape[1] < PIECE_TICKS:
+    if (
+        log_mel.shape != target.shape
+        or log_mel.shape[2] != N_MELS
+        or log_mel.shape[1] < PIECE_TICKS
+    ):
         raise ValueError(f"Two [B, T, {N_MELS}] of at least {PIECE_TICKS} frames are needed.")
     bands = torch.as_tensor(_bands(), device=log_mel.device)
     loud = target.logsumexp(2).masked_fill(mask == 0, -torch.inf)

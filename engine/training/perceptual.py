@@ -69,7 +69,10 @@ def judge_loss(
         _, real = judge(target)
     half = mask[:, ::2]
     feature = torch.stack(
-        [masked_l1(f.transpose(1, 2), r.transpose(1, 2), half) for f, r in zip(fake, real, strict=True)]
+        [
+            masked_l1(f.transpose(1, 2), r.transpose(1, 2), half)
+            for f, r in zip(fake, real, strict=True)
+        ]
     ).mean()
     entropy = functional.cross_entropy(
         logits.float().flatten(0, 1), labels[:, ::2].flatten(), reduction="none"

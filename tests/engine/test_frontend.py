@@ -82,7 +82,9 @@ def test_counting_anew_forgets_nothing_and_never_ends(monkeypatch: pytest.Monkey
     """Memory runs full every second here: what comes out still follows what goes in."""
     pcm = any_sound(96_000)
     usual = Frontend().push(pcm)
-    monkeypatch.setattr(frontend, "MEMORY_FRAMES", frontend.BLOCK_FRAMES + frontend.PAST_FRAMES + 50)
+    monkeypatch.setattr(
+        frontend, "MEMORY_FRAMES", frontend.BLOCK_FRAMES + frontend.PAST_FRAMES + 50
+    )
     often = Frontend().push(pcm)
     assert often.shape == usual.shape and np.isfinite(often).all()
     alike = (often * usual).sum(1) / np.linalg.norm(often, axis=1) / np.linalg.norm(usual, axis=1)

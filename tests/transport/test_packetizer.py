@@ -180,7 +180,9 @@ def test_indices_and_timestamps_survive_wrapping() -> None:
     events = [replace(e, index=e.index + shift, start_tick=e.start_tick + ticks) for e in SPEECH]
     packets = []
     for event in events:
-        payload = PayloadHeader(0, event.index & 0xFFFF).to_bytes() + encode_block([event], [MAX_LAYERS])
+        payload = PayloadHeader(0, event.index & 0xFFFF).to_bytes() + encode_block(
+            [event], [MAX_LAYERS]
+        )
         packets.append((0.0, timestamp_of(event.start_tick), payload))
     received, depacketizer = receive(packets)
     assert received == events and depacketizer.acked_index == events[-1].index
@@ -217,7 +219,9 @@ def test_arbitrary_payloads_never_raise_and_memory_stays_bounded(data: bytes, st
 def test_plans_keep_the_users_ceiling(loss: float, burst_ms: float, ceiling_bps: float) -> None:
     plan = plan_packets(ReceiverReport(fraction_lost=loss, burst_ms=burst_ms), ceiling_bps)
     assert plan.wire_bps <= ceiling_bps
-    assert 200.0 <= plan.age_ms <= 1000.0 and 1 <= plan.copies <= 12 and 0 <= plan.layers <= MAX_LAYERS
+    assert (
+        200.0 <= plan.age_ms <= 1000.0 and 1 <= plan.copies <= 12 and 0 <= plan.layers <= MAX_LAYERS
+    )
 
 
 def test_codes_go_before_packets_and_packets_before_copies() -> None:
