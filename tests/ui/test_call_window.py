@@ -194,7 +194,6 @@ def test_two_people_invite_talk_compare_record_and_hang_up(
     # the evaluation bundle is made beside the call
     qtbot.mouseClick(page.bar.record, LEFT)
     qtbot.waitUntil(page.header.recording.isHidden, timeout=SOON_MS)
-    assert set(BUNDLE) > {path.name for path in folder.iterdir()} & set(BUNDLE)
     qtbot.wait(500)
 
     qtbot.mouseClick(page.bar.hang_up, LEFT)
